@@ -1,0 +1,311 @@
+/*
+ * dictsqlite: a persistent dictionary.  Records live in a lock-free hash table and in an SQLite
+ * file; writes reach the file in groups, through one thread.
+ *
+ * Keys and values are any bytes.  A key has 0 to DSQ_KEY_SIZE_MAX bytes (the empty string is a
+ * key), a value 0 to DSQ_VALUE_SIZE_MAX.  A pointer may be NULL where its length is 0.
+ *
+ * Statuses: every function that returns int returns a status of <dictsqlite/status.h>: DSQ_OK (0),
+ * a positive outcome such as DSQ_ABSENT, or a negative error.  An I/O error is never reported as
+ * DSQ_ABSENT.  What went wrong in words: dsq_last_error, and dsq_options.error for dsq_open.
+ * Besides the errors listed with each function, all of them that take a handle may return
+ * DSQ_ERR_INVALID (a NULL where none may be), DSQ_ERR_CLOSED (the close of the handle has begun)
+ * and DSQ_ERR_FORKED (the handle was inherited through fork; open the file again in the child).
+ *
+ * Threads: a handle may be used by any number of threads at once, without locking and without
+ * registration.  Cursors, batches and views belong to one thread at a time.  dsq_close must be the
+ * last call on a handle: no other call may be running or start once it has returned DSQ_OK.
+ *
+ * Progress: an operation on a record in the hot tier takes no lock and makes no system call.
+ * What may wait is said with each function: the disk on a miss, the commit in writethrough mode,
+ * room in the write queue when the disk is slower than the writers.
+ *
+ * Durability, by mode (dsq_options.persist_mode):
+ *   writethrough  dsq_put, dsq_delete and dsq_batch_commit return after the commit that holds
+ *                 them; nothing is returned to a reader that a crash could take back.
+ *   lazy          they return at once; a crash loses at most what was written within the last
+ *                 flush interval plus DSQ_LAZY_SLACK_MS, and what survives is a consistent cut: if
+ *                 B began after A returned, B survives only with A.  dsq_flush makes durable all
+ *                 that returned before it began.
+ *   memory        nothing is written.  A full hot tier evicts: it is a cache, unless
+ *                 hot_capacity is DSQ_UNBOUNDED.
+ */
+#ifndef DICTSQLITE_H
+#define DICTSQLITE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dictsqlite/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DSQ_VERSION_MAJOR 0
+#define DSQ_VERSION_MINOR 1
+#define DSQ_VERSION_PATCH 0
+#define DSQ_VERSION_STRING "0.1.0"
+
+#if defined(__GNUC__)
+#define DSQ_API __attribute__((visibility("default")))
+#define DSQ_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define DSQ_API
+#define DSQ_MUST_CHECK
+#endif
+
+#define DSQ_KEY_SIZE_MAX ((size_t)64 * 1024)
+#define DSQ_VALUE_SIZE_MAX ((size_t)512 * 1024 * 1024)
+#define DSQ_UNBOUNDED UINT64_MAX
+
+#define DSQ_DEFAULT_HOT_CAPACITY 1000000
+#define DSQ_DEFAULT_QUEUE_BYTES ((uint64_t)64 * 1024 * 1024)
+#define DSQ_DEFAULT_FLUSH_INTERVAL_MS 100
+#define DSQ_DEFAULT_BUFFER_SIZE 10000
+/* How much longer than the flush interval a lazy write may stay unwritten before writers wait. */
+#define DSQ_LAZY_SLACK_MS 1000
+
+typedef struct dsq_db dsq_db;
+typedef struct dsq_batch dsq_batch;
+typedef struct dsq_cursor dsq_cursor;
+
+enum dsq_persist_mode {
+    DSQ_MODE_DEFAULT = 0, /* writethrough */
+    DSQ_MODE_WRITETHROUGH = 1,
+    DSQ_MODE_LAZY = 2,
+    DSQ_MODE_MEMORY = 3
+};
+
+enum dsq_synchronous {
+    DSQ_SYNCHRONOUS_DEFAULT = 0, /* full */
+    DSQ_SYNCHRONOUS_FULL = 1,    /* a commit survives the loss of power */
+    DSQ_SYNCHRONOUS_NORMAL = 2   /* a commit survives the death of the process */
+};
+
+/* Zero-initialise, then set what differs from the defaults. */
+struct dsq_options {
+    int persist_mode;           /* enum dsq_persist_mode */
+    int synchronous;            /* enum dsq_synchronous */
+    uint64_t hot_capacity;      /* clean records kept in memory; 0: default; DSQ_UNBOUNDED: all */
+    uint64_t hot_bytes;         /* bytes of clean records kept in memory; 0: no such bound */
+    uint64_t queue_bytes;       /* bytes written and not yet on disk, above which writers wait */
+    uint32_t flush_interval_ms; /* lazy: a write waits at most this long for its commit to start */
+    uint32_t buffer_size;       /* lazy: so many waiting writes start a commit at once */
+    int manual_flush;           /* lazy: no timer; commits start at flush, close and pressure only */
+    int readonly;               /* several read-only openers, or one writer */
+    int must_exist;             /* do not create a missing file */
+    struct dsq_error *error;    /* where dsq_open describes its failure; may be NULL; not kept */
+};
+
+/* The version of the library in use, e.g. "0.1.0".  Static memory. */
+DSQ_API const char *dsq_version(void);
+
+/* The sentence or the name of a status; never NULL.  Static memory. */
+DSQ_API const char *dsq_strerror(int status);
+DSQ_API const char *dsq_strstatus(int status);
+
+/*
+ * Opens or creates the file at path (":memory:" means memory mode, which uses no file; then, and
+ * in memory mode, path may be NULL) and makes this process its owner until dsq_close.  options may
+ * be NULL.  *db is set to NULL on failure.  Reads the disk; starts the library's threads.
+ *
+ * DSQ_ERR_INVALID   an option out of range; the message names it
+ * DSQ_ERR_LOCKED    another handle, of this or another process, has the file open
+ * DSQ_ERR_CANTOPEN  it is missing (must_exist), a directory, or may not be opened
+ * DSQ_ERR_READONLY  it, or its directory, cannot be written and readonly was not asked for
+ * DSQ_ERR_FORMAT    it is no database, not of this library, or of a newer format; not touched
+ * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_open(const char *path, const struct dsq_options *options,
+                                    dsq_db **db);
+
+/*
+ * Commits all that was written, leaves a file that any SQLite program reads, and frees the handle.
+ * db may be NULL.  On any status but DSQ_OK the handle stays open and nothing is lost:
+ *
+ * DSQ_ERR_BUSY    views or cursors are still open
+ * otherwise       the last commit failed: the first error of it.  Cure the cause and close again
+ *                 (or dsq_resume), or give the unwritten data up with dsq_abandon.
+ */
+DSQ_API int dsq_close(dsq_db *db);
+
+/*
+ * Frees the handle without a last commit; lazy writes not yet committed are lost.  The only way to
+ * give up a handle whose close fails, and the way to free one inherited through fork (where it
+ * touches no file).  No view or cursor may be used afterwards.  db may be NULL.
+ */
+DSQ_API void dsq_abandon(dsq_db *db);
+
+/* Copies the description of the handle's most recent error (status DSQ_OK: none yet). */
+DSQ_API void dsq_last_error(dsq_db *db, struct dsq_error *error);
+
+/*
+ * Stores a copy of value under a copy of key, replacing what was there.  Waits for the commit in
+ * writethrough mode, and for room in the write queue in both persistent modes.
+ *
+ * DSQ_ERR_TOO_BIG, DSQ_ERR_NOMEM, DSQ_ERR_READONLY: nothing was stored.
+ * DSQ_ERR_IO, DSQ_ERR_FULL and other errors of the disk: the store has failed.  In writethrough
+ * mode the outcome of a write that was under way is unknown until the commit is tried again.
+ */
+DSQ_API int dsq_put(dsq_db *db, const void *key, size_t key_size, const void *value,
+                    size_t value_size);
+
+/*
+ * As dsq_put in lazy and memory mode, but where that would wait, returns DSQ_WOULD_BLOCK and stores
+ * nothing; always DSQ_WOULD_BLOCK in writethrough mode.
+ */
+DSQ_API int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const void *value,
+                           size_t value_size);
+
+/*
+ * Removes a key.  DSQ_ABSENT if it was not there.  Reads the disk if the hot tier does not know.
+ * Waits and fails as dsq_put does; a failed read is returned as its error.
+ */
+DSQ_API int dsq_delete(dsq_db *db, const void *key, size_t key_size);
+
+/* As dsq_delete, with DSQ_WOULD_BLOCK as in dsq_put_nowait. */
+DSQ_API int dsq_delete_nowait(dsq_db *db, const void *key, size_t key_size);
+
+/*
+ * Looks a key up and hands out a copy of its value: *value is to be freed with dsq_free, and is
+ * never NULL on DSQ_OK.  DSQ_ABSENT, with *value NULL, if there is no such key.  Reads the disk on
+ * a miss; in writethrough mode waits for the commit of what it returns.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_get(dsq_db *db, const void *key, size_t key_size, void **value,
+                                   size_t *value_size);
+DSQ_API void dsq_free(void *value);
+
+/* DSQ_OK if the key is there, DSQ_ABSENT if not.  Otherwise as dsq_get. */
+DSQ_API DSQ_MUST_CHECK int dsq_contains(dsq_db *db, const void *key, size_t key_size);
+
+/*
+ * The value without a copy, in memory that stays valid and unchanged, whatever happens to the key,
+ * until dsq_view_release.  A zeroed view is a valid argument of dsq_view_release.
+ */
+struct dsq_view {
+    const void *data;
+    size_t size;
+    void *pin; /* the library's */
+};
+
+/* As dsq_get, but pins the record instead of copying it. */
+DSQ_API DSQ_MUST_CHECK int dsq_view(dsq_db *db, const void *key, size_t key_size,
+                                    struct dsq_view *view);
+DSQ_API void dsq_view_release(dsq_db *db, struct dsq_view *view);
+
+/*
+ * Calls visitor(context, value, value_size) with the value if the hot tier can answer without
+ * waiting, and returns DSQ_OK; DSQ_ABSENT if it knows that there is no such key; DSQ_WOULD_BLOCK if
+ * the disk would have to be read or a commit awaited.  Neither takes a lock nor makes a
+ * system call.  The visitor runs inside a read-side critical section: it must be short and must
+ * not wait, nor call this library.  visitor may be NULL.
+ */
+typedef void (*dsq_visitor)(void *context, const void *value, size_t value_size);
+DSQ_API int dsq_peek(dsq_db *db, const void *key, size_t key_size, dsq_visitor visitor,
+                     void *context);
+
+/*
+ * A batch: puts and deletes that reach the disk as one unit, all or none after a crash.  For
+ * concurrent readers they become visible one by one.  Of several operations on one key the last
+ * counts.  Batches hold copies of keys and values and can be committed again.
+ *
+ * dsq_batch_put, dsq_batch_delete: DSQ_ERR_TOO_BIG if a key or value is over its limit,
+ * DSQ_ERR_NOMEM.  A delete of an absent key is no error.
+ * dsq_batch_commit: waits as dsq_put does.  DSQ_ERR_TOO_BIG if the batch exceeds queue_bytes.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_batch_new(dsq_db *db, dsq_batch **batch);
+DSQ_API int dsq_batch_put(dsq_batch *batch, const void *key, size_t key_size, const void *value,
+                          size_t value_size);
+DSQ_API int dsq_batch_delete(dsq_batch *batch, const void *key, size_t key_size);
+DSQ_API size_t dsq_batch_count(const dsq_batch *batch);
+DSQ_API void dsq_batch_clear(dsq_batch *batch);
+DSQ_API int dsq_batch_commit(dsq_batch *batch);
+DSQ_API void dsq_batch_destroy(dsq_batch *batch); /* before dsq_close; batch may be NULL */
+
+/* Which keys a cursor visits; zeroed: all.  Copied by dsq_cursor_open. */
+struct dsq_range {
+    const void *prefix; /* keys that begin with these bytes; excludes start and stop */
+    size_t prefix_size;
+    const void *start; /* keys >= start, in the order of memcmp */
+    size_t start_size;
+    const void *stop; /* keys < stop; NULL: to the end */
+    size_t stop_size;
+};
+
+/*
+ * A cursor visits each key that is there throughout exactly once, with a value that it held during
+ * the iteration; what is added or removed meanwhile may or may not appear.  In the persistent
+ * modes keys come in the order of memcmp, and opening the cursor first flushes (lazy mode; with
+ * the errors of dsq_flush); in memory mode their order is arbitrary.  A cursor uses a bounded
+ * amount of memory and holds no transaction, lock or read-side section between calls.
+ *
+ * dsq_cursor_next: DSQ_OK with the next record, DSQ_ABSENT at the end (and from then on), or an
+ * error of reading the disk, after which it may be called again.  The bytes are valid until the
+ * next call on the cursor.  range and value may be NULL.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_cursor_open(dsq_db *db, const struct dsq_range *range,
+                                           dsq_cursor **cursor);
+DSQ_API DSQ_MUST_CHECK int dsq_cursor_next(dsq_cursor *cursor, const void **key, size_t *key_size,
+                                           const void **value, size_t *value_size);
+DSQ_API void dsq_cursor_close(dsq_cursor *cursor); /* cursor may be NULL */
+
+/*
+ * The number of records: counts every write that returned before the call and none that begins
+ * after it returns; exact when nothing is concurrent.  Known at once while everything is in memory,
+ * otherwise after a flush, with the errors of dsq_flush.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_count(dsq_db *db, uint64_t *count);
+
+/*
+ * A barrier: on DSQ_OK all that was acknowledged before the call is on disk.  Waits up to
+ * timeout_ms milliseconds, for ever if negative.
+ *
+ * DSQ_ERR_TIMEOUT  not yet; the data keeps its place and a later flush can wait for it
+ * otherwise        the first error of the failed commit, for every caller until dsq_resume
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_flush(dsq_db *db, int64_t timeout_ms);
+
+/*
+ * After a failure: accepts writes again and tries the failed commit once more, keeping what it
+ * held, in order.  DSQ_OK once that commit is on disk (or if nothing had failed), else its error.
+ */
+DSQ_API int dsq_resume(dsq_db *db);
+
+enum dsq_store_state {
+    DSQ_STATE_OPEN = 0,
+    DSQ_STATE_RETRYING = 1, /* a commit failed and is being tried again */
+    DSQ_STATE_FAILED = 2    /* it failed for good; reads are served; see dsq_resume */
+};
+
+/* Counters since open, and levels.  Read without stopping anyone: each is exact by itself only. */
+struct dsq_stats {
+    int mode;                /* enum dsq_persist_mode */
+    int state;               /* enum dsq_store_state */
+    int last_error;          /* status of the commit error in force, DSQ_OK if none */
+    int records_known;       /* whether records is known without a flush */
+    uint64_t records;        /* as dsq_count, if known */
+    uint64_t hot_records;    /* entries of the hot tier, entries that say "deleted" included */
+    uint64_t hot_bytes;      /* their size in bytes, headers included */
+    uint64_t hits;           /* look-ups answered by the hot tier */
+    uint64_t misses;         /* look-ups that read the disk */
+    uint64_t evictions;      /* entries dropped from the hot tier to make room */
+    uint64_t queued_bytes;   /* bytes written and not yet on disk */
+    uint64_t unfolded;       /* records written and not yet in the kv table */
+    uint64_t commits;        /* transactions committed */
+    uint64_t commit_errors;  /* transactions that failed */
+    uint64_t folds;          /* merges of the journal into the kv table */
+    uint64_t seq;            /* records numbered so far by the persistence thread */
+    uint64_t durable_seq;    /* the last of them on disk */
+    uint64_t retired_bytes;  /* bytes unlinked and waiting for a grace period */
+    uint64_t wal_bytes;      /* size of the write-ahead log */
+    uint64_t table_slots;    /* slots of the hash tables */
+    uint64_t resizes;        /* hash tables replaced by larger or cleaner ones */
+};
+DSQ_API void dsq_stats(dsq_db *db, struct dsq_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * The SQLite implementation of persist/store.h.
+ *
+ * File format (application_id and user_version say whose and which):
+ *
+ *     kv(key BLOB PRIMARY KEY, value BLOB NOT NULL)      the records
+ *     journal(id INTEGER PRIMARY KEY, batch BLOB)        reserved: batches not yet in kv
+ *     meta(name TEXT PRIMARY KEY, value)                 'seq', 'count'
+ *
+ * One connection writes and checkpoints, no other ever does; readers are read-only connections
+ * from a pool and never checkpoint, not even on close.
+ */
+#ifndef DSQ_PERSIST_SQLITE_STORE_H
+#define DSQ_PERSIST_SQLITE_STORE_H
+
+#include <stdbool.h>
+
+#include "persist/store.h"
+
+/* "dsq1" in the header of the main file. */
+#define DSQ_APPLICATION_ID 0x64737131
+/* The newest format this build reads and writes; stored as user_version. */
+#define DSQ_FORMAT_VERSION 1
+
+struct dsq_sqlite_options {
+    bool readonly;    /* share the file with other read-only openers; nothing is ever written */
+    bool must_exist;  /* do not create a missing file */
+    bool synchronous_normal; /* synchronous=NORMAL instead of FULL */
+};
+
+/*
+ * Opens or creates the file at path and takes ownership of it (persist/owner_lock.h).
+ *
+ * DSQ_ERR_LOCKED    another handle, in this process or another, owns the file; the message names
+ *                   the owner's process id where known
+ * DSQ_ERR_CANTOPEN  no such file (must_exist), no such directory, a directory, no permission
+ * DSQ_ERR_READONLY  writing was asked for and the file or its directory cannot be written
+ * DSQ_ERR_FORMAT    not a database, an SQLite database that is not ours (one of DictSQLite's: the
+ *                   message names `migrate`), or a newer format; the file is left byte for byte
+ *                   as it was
+ * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM  as their sentences say
+ */
+int dsq_sqlite_store_open(const char *path, const struct dsq_sqlite_options *options,
+                          struct dsq_store **store, struct dsq_error *error);
+
+#endif

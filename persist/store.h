@@ -1,0 +1,111 @@
+/*
+ * What the committer and the read-through path need of a storage engine.
+ *
+ * Nothing above this interface knows SQL.  SQLite (persist/sqlite_store.c) is the first
+ * implementation.
+ *
+ * Threads: begin, put, del, commit, rollback, checkpoint and wal_bytes belong to one thread at a
+ * time, the writer.  Readers are acquired and used by any thread; one reader serves one thread at
+ * a time.  Nobody may hold a reader while waiting for anything but the storage itself.
+ *
+ * Every function that can fail returns a status of core/status.h and describes the failure in
+ * *error, which may be NULL.  "Not there" is DSQ_ABSENT and never stands for a failure.
+ */
+#ifndef DSQ_PERSIST_STORE_H
+#define DSQ_PERSIST_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bytes.h"
+#include "core/status.h"
+
+struct dsq_store;
+struct dsq_reader;
+
+/* A scan asks for rows with start <= key (or start < key), and key < stop, in key order. */
+struct dsq_scan_range {
+    struct dsq_bytes start;
+    bool after_start; /* leave the row whose key equals start out */
+    bool has_stop;
+    struct dsq_bytes stop;
+};
+
+/*
+ * Called for each row of a scan; the bytes are valid during the call only.  Returning false ends
+ * the scan.
+ */
+typedef bool (*dsq_row_visitor)(void *context, struct dsq_bytes key, struct dsq_bytes value);
+
+struct dsq_store_ops {
+    /* Starts the one write transaction.  DSQ_ERR_LOCKED if another program holds the file. */
+    int (*begin)(struct dsq_store *store, struct dsq_error *error);
+
+    /* Inserts the row or replaces its value.  Inside a transaction. */
+    int (*put)(struct dsq_store *store, struct dsq_bytes key, struct dsq_bytes value,
+               struct dsq_error *error);
+
+    /* Removes the row if it is there.  Inside a transaction.  DSQ_OK either way. */
+    int (*del)(struct dsq_store *store, struct dsq_bytes key, struct dsq_error *error);
+
+    /*
+     * Writes meta.seq = seq and the new row count, and commits.  On success the transaction is on
+     * disk as `synchronous` promises.  On error its outcome is unknown: it may be found after a
+     * crash, and the caller executes the whole transaction again; the store has rolled back
+     * what it could and is ready for begin.
+     */
+    int (*commit)(struct dsq_store *store, uint64_t seq, struct dsq_error *error);
+
+    /* Abandons the transaction, if one is open. */
+    void (*rollback)(struct dsq_store *store);
+
+    /* Rows, and the last sequence number, as of the last successful commit (or open). */
+    uint64_t (*count)(const struct dsq_store *store);
+    uint64_t (*seq)(const struct dsq_store *store);
+
+    /*
+     * Moves the WAL into the main file as far as readers allow; with truncate also empties the
+     * WAL file.  Not being able to finish because of readers is not an error.
+     */
+    int (*checkpoint)(struct dsq_store *store, bool truncate, struct dsq_error *error);
+
+    /* Size in bytes of the WAL as of the last commit. */
+    uint64_t (*wal_bytes)(const struct dsq_store *store);
+
+    /* Borrows a reader, waiting while all are busy.  Any thread. */
+    int (*reader_acquire)(struct dsq_store *store, struct dsq_reader **reader,
+                          struct dsq_error *error);
+    void (*reader_release)(struct dsq_store *store, struct dsq_reader *reader);
+
+    /*
+     * Reads one row in a fresh transaction that begins during this call.  On DSQ_OK *value is valid
+     * until reader_done, which must follow every reader_get and ends the transaction.
+     */
+    int (*reader_get)(struct dsq_reader *reader, struct dsq_bytes key, struct dsq_bytes *value,
+                      struct dsq_error *error);
+    void (*reader_done)(struct dsq_reader *reader);
+
+    /* Visits the rows of a range within one short transaction that begins during this call. */
+    int (*reader_scan)(struct dsq_reader *reader, const struct dsq_scan_range *range,
+                       dsq_row_visitor visitor, void *context, struct dsq_error *error);
+
+    /*
+     * Closes every connection and frees the store.  All readers must have been released, no
+     * transaction be open.  Checkpoints and truncates the WAL if it can; an error there is reported
+     * and the data stays in the WAL, which the next open reads.
+     */
+    int (*close)(struct dsq_store *store, struct dsq_error *error);
+
+    /*
+     * For a child of fork: frees what is plain memory and touches no file, no lock and no
+     * connection.
+     */
+    void (*abandon)(struct dsq_store *store);
+};
+
+/* First member of every implementation. */
+struct dsq_store {
+    const struct dsq_store_ops *ops;
+};
+
+#endif
