@@ -164,6 +164,22 @@ DSQ_API int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const v
  */
 DSQ_API int dsq_delete(dsq_db *db, const void *key, size_t key_size);
 
+/*
+ * As dsq_delete, and hands out the value removed: *value is to be freed with dsq_free, and is NULL
+ * on any status but DSQ_OK.  Atomic: of concurrent pops of one value a single one gets it.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_pop(dsq_db *db, const void *key, size_t key_size, void **value,
+                                   size_t *value_size);
+
+/*
+ * Stores the value if the key is absent (DSQ_OK, *existing NULL); otherwise leaves it and hands out
+ * a copy of what is there (DSQ_EXISTS), to be freed with dsq_free.  Atomic.  Waits and fails as
+ * dsq_delete does.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_get_or_put(dsq_db *db, const void *key, size_t key_size,
+                                          const void *value, size_t value_size, void **existing,
+                                          size_t *existing_size);
+
 /* As dsq_delete, with DSQ_WOULD_BLOCK as in dsq_put_nowait. */
 DSQ_API int dsq_delete_nowait(dsq_db *db, const void *key, size_t key_size);
 
