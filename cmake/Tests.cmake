@@ -1,0 +1,22 @@
+# Adds the Criterion programs tests/<folder>/test_<name>.c as tests named <folder>/<name>, each
+# linked with the given layers.  Criterion does not start under ThreadSanitizer: what is to run
+# there are the plain programs in stress/.
+function(dsq_add_criterion_tests folder)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LAYERS;NAMES")
+    if(DSQ_SANITIZE MATCHES thread)
+        return()
+    endif()
+    foreach(name IN LISTS arg_NAMES)
+        set(target test_${folder}_${name})
+        dsq_present(sources ${folder}/test_${name}.c)
+        if(NOT sources)
+            continue()
+        endif()
+        add_executable(${target} ${sources})
+        dsq_configure(${target})
+        target_link_libraries(${target} PRIVATE ${arg_LAYERS} PkgConfig::criterion)
+        dsq_link_plain(${target})
+        add_test(NAME ${folder}/${name} COMMAND ${target})
+        set_tests_properties(${folder}/${name} PROPERTIES TIMEOUT 300)
+    endforeach()
+endfunction()
