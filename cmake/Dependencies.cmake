@@ -22,6 +22,8 @@ find_package(Threads REQUIRED)
 # xxHash is used as a header (XXH_INLINE_ALL): its include path is wanted, its library is not.
 add_library(dsq_xxhash INTERFACE)
 target_include_directories(dsq_xxhash SYSTEM INTERFACE ${xxhash_INCLUDE_DIRS})
+# Its forced inlining fails at -Og.
+target_compile_definitions(dsq_xxhash INTERFACE $<$<CONFIG:Debug>:XXH_NO_INLINE_HINTS=1>)
 
 if(DSQ_BUILD_TESTS)
     dsq_require(criterion criterion libcriterion-dev)
