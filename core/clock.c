@@ -1,0 +1,143 @@
+#include "core/clock.h"
+
+#include "core/table_internal.h"
+
+#define SWEEP_OCCUPIED 32
+/* Groups looked at when the table is nearly empty. */
+#define SWEEP_GROUPS_MAX 128
+/* Chunks that an evictor without a victim moves before it gives up. */
+#define HELP_MAX 16
+/* A table with fewer live slots than this share is rebuilt smaller, or the hand finds nothing. */
+#define SPARSE_SHARE 16
+
+struct candidate {
+    _Atomic uint64_t *slot;
+    uint64_t word;
+    uint8_t clock;
+};
+
+static bool evict_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
+                       const struct candidate *victim)
+{
+    uint64_t expected = victim->word;
+    struct dsq_record *record = word_record(expected);
+
+    if (dsq_load_relaxed(&map->complete)) {
+        dsq_store_release(&map->complete, false);
+    }
+    /* Releases the cleared flag to whoever acquires the REMOVED word. */
+    if (!dsq_cas_acq_rel(victim->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {
+        return false;
+    }
+    dsq_add_relaxed(&slots->removed, 1);
+    dsq_add_relaxed(&shard->evictions, 1);
+    dsq_table_account_removal(shard, record);
+    dsq_record_release(map->reclaim, record);
+    return true;
+}
+
+/* The next group under the hand: while the root is being moved, one that is not moved yet. */
+static bool next_group(struct dsq_slots *slots, uint64_t *group)
+{
+    uint64_t groups = slots->slot_count / GROUP_SLOTS;
+    uint64_t step = dsq_add_relaxed(&slots->hand, 1);
+    uint64_t moved = 0;
+
+    if (dsq_load_acquire(&slots->next) != NULL) {
+        moved = dsq_load_acquire(&slots->low) * (CHUNK_SLOTS / GROUP_SLOTS);
+        if (moved >= groups) {
+            return false;
+        }
+    }
+    *group = moved == 0 ? step & group_mask(slots) : moved + step % (groups - moved);
+    return true;
+}
+
+/*
+ * Inspects one occupied slot: true if its record may go now.  Otherwise gives it its second chance
+ * and remembers the lowest.
+ */
+static bool inspect(const struct candidate *seen, struct candidate *lowest)
+{
+    struct dsq_record *record = word_record(seen->word);
+    uint8_t clock = seen->clock;
+
+    if (clock == 0) {
+        return true;
+    }
+    dsq_store_relaxed(&record->clock, (uint8_t)(clock - 1));
+    if (lowest->slot == NULL || clock < lowest->clock) {
+        *lowest = *seen;
+    }
+    return false;
+}
+
+/* Sweeps one group; true if a record was evicted. */
+static bool sweep_group(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
+                        uint64_t group, struct candidate *lowest, unsigned *occupied)
+{
+    for (unsigned i = 0; i < GROUP_SLOTS; i++) {
+        struct candidate seen = {.slot = &slots->words[group * GROUP_SLOTS + i]};
+        struct dsq_record *record;
+
+        seen.word = dsq_load_acquire(seen.slot);
+        record = word_record(seen.word);
+        if (record == NULL || (seen.word & WORD_FROZEN) != 0) {
+            continue;
+        }
+        ++*occupied;
+        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
+            continue;
+        }
+        seen.clock = dsq_load_relaxed(&record->clock);
+        if (inspect(&seen, lowest) && evict_slot(map, shard, slots, &seen)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool sweep(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots)
+{
+    struct candidate lowest = {0};
+    unsigned occupied = 0;
+    uint64_t group;
+
+    for (unsigned i = 0; i < SWEEP_GROUPS_MAX && occupied < SWEEP_OCCUPIED; i++) {
+        if (!next_group(slots, &group)) {
+            break;
+        }
+        if (sweep_group(map, shard, slots, group, &lowest, &occupied)) {
+            return true;
+        }
+    }
+    return lowest.slot != NULL && evict_slot(map, shard, slots, &lowest);
+}
+
+static void shrink_if_sparse(struct dsq_table *shard, struct dsq_slots *slots)
+{
+    int64_t live = dsq_load_relaxed(&shard->live);
+
+    if (slots->slot_count > MIN_SLOTS &&
+        (uint64_t)(live > 0 ? live : 0) * SPARSE_SHARE < slots->slot_count) {
+        /* Without memory for a smaller table the larger one stays in use. */
+        (void)dsq_migration_start(slots);
+    }
+}
+
+bool dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
+{
+    for (unsigned i = 0; i < HELP_MAX; i++) {
+        struct dsq_slots *slots = dsq_load_acquire(&shard->root);
+
+        if (sweep(map, shard, slots)) {
+            shrink_if_sparse(shard, slots);
+            return true;
+        }
+        if (dsq_load_acquire(&slots->next) == NULL) {
+            return false;
+        }
+        dsq_migration_help(shard, slots);
+    }
+    return false;
+}

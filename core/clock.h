@@ -1,0 +1,31 @@
+/*
+ * CLOCK eviction (Corbató, 1968), with a 2-bit counter a record: a close approximation of LRU whose
+ * hits write nothing shared once a record is hot.
+ *
+ * The hand walks the slots of a shard in table order, one group for each step taken by an atomic
+ * addition, so that several evictors sweep different groups.  A CLEAN record at 0 is the victim;
+ * above 0 it is counted down: a second chance.  A lost race for a victim means that it was just
+ * used or changed: skip it.  The sweep is capped: after SWEEP_OCCUPIED occupied slots the record
+ * with the lowest count seen goes.  Without a cap one insertion walks the whole table when all
+ * counters are up; and when nothing is CLEAN it would walk for ever.
+ *
+ * A sweep that finds nothing CLEAN is not repeated before the next commit (pinned_epoch): with a
+ * slow disk every insertion would pay for one in vain.
+ *
+ * While the table migrates, victims come from the part of the root not yet moved; if there are
+ * none, the evictor helps the migration along.
+ */
+#ifndef DSQ_CORE_CLOCK_H
+#define DSQ_CORE_CLOCK_H
+
+#include <stdbool.h>
+
+#include "core/shard_map.h"
+
+/*
+ * Evicts one CLEAN record of the shard; false if the sweep found none.  Lock-free, inside a
+ * critical section.  Linearization point of the eviction: the compare-and-swap of the slot.
+ */
+bool dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard);
+
+#endif

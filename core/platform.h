@@ -1,0 +1,38 @@
+/* What the code needs to know of the machine: cache lines, address width, the monotonic clock. */
+#ifndef DSQ_CORE_PLATFORM_H
+#define DSQ_CORE_PLATFORM_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define DSQ_CACHE_LINE_BYTES 64
+#define DSQ_CACHE_ALIGNED __attribute__((aligned(DSQ_CACHE_LINE_BYTES)))
+#define DSQ_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define DSQ_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+#define DSQ_NS_PER_MS UINT64_C(1000000)
+#define DSQ_NS_PER_S UINT64_C(1000000000)
+
+/* Nanoseconds of the monotonic clock: only differences mean anything. */
+static inline uint64_t dsq_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * DSQ_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* The same clock as of the last timer tick: coarse to some milliseconds, several times cheaper. */
+static inline uint64_t dsq_now_coarse_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * DSQ_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* The smallest power of two that is at least value; value is at most 2^62. */
+static inline uint64_t dsq_next_power_of_two(uint64_t value)
+{
+    return value <= 1 ? 1 : UINT64_C(1) << (64 - __builtin_clzll(value - 1));
+}
+
+#endif

@@ -1,0 +1,160 @@
+#include "core/shard_map.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+/* Shards for each core: enough that two writers seldom meet. */
+#define SHARDS_PER_CORE 4
+#define SHARD_BITS_MAX 10
+/* A shard smaller than this would evict by the chance of the hash rather than by use. */
+#define SHARD_CAPACITY_MIN 256
+/* Evictions that one insertion may have to do for those who could not. */
+#define TRIM_MAX 8
+
+static unsigned choose_shard_bits(uint64_t capacity)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t shards = dsq_next_power_of_two((uint64_t)(cores > 0 ? cores : 1) * SHARDS_PER_CORE);
+    unsigned bits = (unsigned)__builtin_ctzll(shards);
+
+    bits = bits < SHARD_BITS_MAX ? bits : SHARD_BITS_MAX;
+    while (bits > 0 && (capacity >> bits) < SHARD_CAPACITY_MIN) {
+        bits--;
+    }
+    return bits;
+}
+
+static int64_t share(uint64_t total, unsigned shard_bits)
+{
+    uint64_t each = total >> shard_bits;
+
+    return each > INT64_MAX ? INT64_MAX : (int64_t)each;
+}
+
+int dsq_map_init(struct dsq_map *map, const struct dsq_map_config *config,
+                 struct dsq_reclaim *reclaim)
+{
+    memset(map, 0, sizeof *map);
+    map->reclaim = reclaim;
+    map->shard_bits = choose_shard_bits(config->capacity);
+    map->shard_capacity = share(config->capacity, map->shard_bits);
+    map->shard_bytes = config->bytes != 0 ? share(config->bytes, map->shard_bits) : INT64_MAX;
+    map->shards = aligned_alloc(DSQ_CACHE_LINE_BYTES,
+                                sizeof(struct dsq_table) * (UINT64_C(1) << map->shard_bits));
+    if (map->shards == NULL) {
+        return DSQ_ERR_NOMEM;
+    }
+    while (map->shard_count < UINT64_C(1) << map->shard_bits) {
+        struct dsq_table *shard = &map->shards[map->shard_count];
+
+        if (dsq_table_init(shard, reclaim, map->shard_bits) != DSQ_OK) {
+            dsq_map_fini(map);
+            return DSQ_ERR_NOMEM;
+        }
+        map->shard_count++;
+    }
+    dsq_store_release(&map->complete, config->complete);
+    /* Ahead of every shard's pinned_epoch, which starts at 0. */
+    dsq_store_release(&map->clean_epoch, 1);
+    return DSQ_OK;
+}
+
+void dsq_map_fini(struct dsq_map *map)
+{
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        dsq_table_fini(&map->shards[i]);
+    }
+    free(map->shards);
+}
+
+static bool is_over_budget(const struct dsq_map *map, const struct dsq_table *shard)
+{
+    return dsq_load_relaxed(&shard->live) > map->shard_capacity ||
+           dsq_load_relaxed(&shard->bytes) > map->shard_bytes;
+}
+
+void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard)
+{
+    uint64_t epoch = dsq_load_acquire(&map->clean_epoch);
+
+    for (int i = 0; i < TRIM_MAX && is_over_budget(map, shard); i++) {
+        if (dsq_load_relaxed(&shard->pinned_epoch) == epoch) {
+            return; /* a sweep found nothing, and nothing has become CLEAN since */
+        }
+        if (!dsq_clock_evict(map, shard)) {
+            dsq_store_relaxed(&shard->pinned_epoch, epoch);
+        }
+    }
+}
+
+void dsq_map_advance_clean_epoch(struct dsq_map *map)
+{
+    dsq_add_acq_rel(&map->clean_epoch, 1);
+}
+
+static uint64_t non_negative(int64_t sum)
+{
+    return sum > 0 ? (uint64_t)sum : 0;
+}
+
+uint64_t dsq_map_values(const struct dsq_map *map)
+{
+    int64_t sum = 0;
+
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        sum += dsq_load_acquire(&map->shards[i].values);
+    }
+    return non_negative(sum);
+}
+
+uint64_t dsq_map_records(const struct dsq_map *map)
+{
+    int64_t sum = 0;
+
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        sum += dsq_load_relaxed(&map->shards[i].live);
+    }
+    return non_negative(sum);
+}
+
+uint64_t dsq_map_bytes(const struct dsq_map *map)
+{
+    int64_t sum = 0;
+
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        sum += dsq_load_relaxed(&map->shards[i].bytes);
+    }
+    return non_negative(sum);
+}
+
+uint64_t dsq_map_evictions(const struct dsq_map *map)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        sum += dsq_load_relaxed(&map->shards[i].evictions);
+    }
+    return sum;
+}
+
+uint64_t dsq_map_resizes(const struct dsq_map *map)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        sum += dsq_load_relaxed(&map->shards[i].resizes);
+    }
+    return sum;
+}
+
+uint64_t dsq_map_slots(const struct dsq_map *map)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        sum += dsq_table_slot_count(&map->shards[i]);
+    }
+    return sum;
+}

@@ -1,0 +1,76 @@
+/*
+ * The hot tier: shards, each a table with its own counters and budget, chosen by the high bits of
+ * the hash.
+ *
+ * Budget: `capacity` records and, if set, `bytes` bound what is kept.  Insertions do not wait for
+ * room: they insert, then evict what is over (dsq_map_trim).  What is not CLEAN cannot be evicted
+ * and is bounded elsewhere (the write queue's bytes); when it becomes CLEAN the committer trims.
+ *
+ * `complete`: the hot tier holds every record there is, so that what it does not know is absent.
+ * True from the start if the store is empty or is not there; the evictor clears it before its
+ * first eviction, and a reader looks at it after its probe missed: if the probe missed because of
+ * an eviction, the reader has acquired the evicted slot, and sees the flag cleared.
+ */
+#ifndef DSQ_CORE_SHARD_MAP_H
+#define DSQ_CORE_SHARD_MAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/reclaim.h"
+#include "core/status.h"
+#include "core/table.h"
+
+struct dsq_map {
+    struct dsq_table *shards;
+    uint64_t shard_count;
+    unsigned shard_bits;
+    struct dsq_reclaim *reclaim;
+    int64_t shard_capacity;
+    int64_t shard_bytes;
+    DSQ_CACHE_ALIGNED _Atomic bool complete;
+    _Atomic uint64_t clean_epoch; /* counts the commits after which records became CLEAN */
+};
+
+struct dsq_map_config {
+    uint64_t capacity; /* records; UINT64_MAX: no bound */
+    uint64_t bytes;    /* 0: no bound */
+    bool complete;
+};
+
+/* DSQ_ERR_NOMEM if memory runs out. */
+int dsq_map_init(struct dsq_map *map, const struct dsq_map_config *config,
+                 struct dsq_reclaim *reclaim);
+
+/* Releases all records.  No other thread may use the map any more. */
+void dsq_map_fini(struct dsq_map *map);
+
+static inline struct dsq_table *dsq_map_shard(const struct dsq_map *map, uint64_t hash)
+{
+    return &map->shards[map->shard_bits != 0 ? hash >> (64 - map->shard_bits) : 0];
+}
+
+/* Whether what the hot tier does not know is absent: to be asked after the probe. */
+static inline bool dsq_map_is_complete(const struct dsq_map *map)
+{
+    return dsq_load_acquire(&map->complete);
+}
+
+/*
+ * Evicts while the shard is over its budget and victims are found.  Lock-free, inside a critical
+ * section.
+ */
+void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard);
+
+/* To be called by the committer after records became CLEAN and before it trims. */
+void dsq_map_advance_clean_epoch(struct dsq_map *map);
+
+/* Sums over the shards: each exact when nothing is concurrent. */
+uint64_t dsq_map_values(const struct dsq_map *map);
+uint64_t dsq_map_records(const struct dsq_map *map);
+uint64_t dsq_map_bytes(const struct dsq_map *map);
+uint64_t dsq_map_evictions(const struct dsq_map *map);
+uint64_t dsq_map_resizes(const struct dsq_map *map);
+uint64_t dsq_map_slots(const struct dsq_map *map); /* inside a critical section */
+
+#endif
