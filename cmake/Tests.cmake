@@ -20,3 +20,10 @@ function(dsq_add_criterion_tests folder)
         set_tests_properties(${folder}/${name} PROPERTIES TIMEOUT 300)
     endforeach()
 endfunction()
+
+# Adds one short run of a stress program: dsq_add_stress_test(<name> <program> <argument>...).
+function(dsq_add_stress_test name)
+    add_test(NAME stress/${name} COMMAND ${ARGN})
+    set_tests_properties(stress/${name} PROPERTIES TIMEOUT 300 ENVIRONMENT
+        "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/stress/tsan.supp:history_size=7")
+endfunction()
