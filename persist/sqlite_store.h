@@ -23,8 +23,8 @@
 #define DSQ_FORMAT_VERSION 1
 
 struct dsq_sqlite_options {
-    bool readonly;    /* share the file with other read-only openers; nothing is ever written */
-    bool must_exist;  /* do not create a missing file */
+    bool readonly;   /* share the file with other read-only openers; nothing is ever written */
+    bool must_exist; /* do not create a missing file */
     bool synchronous_normal; /* synchronous=NORMAL instead of FULL */
 };
 

@@ -1,0 +1,252 @@
+/*
+ * Writing: one connection, one thread at a time.
+ *
+ * The number of rows moves with the rows really inserted and deleted: an UPDATE that finds no row
+ * is followed by an INSERT, which so knows that it adds one.  It is counted in `rows` within the
+ * transaction, written to meta by it, and published only once COMMIT has succeeded.
+ *
+ * SQLite rolls a transaction back by itself after some errors (a full disk, no memory).  Statements
+ * executed after that would commit one by one, so each looks first whether the transaction stands.
+ */
+#include "persist/sqlite_store_internal.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "core/atomic.h"
+#include "core/error.h"
+
+static int fail(struct dsq_sqlite_store *self, int result, const char *operation,
+                struct dsq_error *error)
+{
+    return dsq_sqlite_error(self->db, result, operation, self->path, error);
+}
+
+/* Executes a bound statement to its end and readies it for the next time. */
+static int run(struct sqlite3_stmt *statement)
+{
+    int result = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+static int require_transaction(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    if (self->readonly) {
+        return dsq_error_set(error, DSQ_ERR_READONLY, "%s is open read-only", self->path);
+    }
+    if (sqlite3_get_autocommit(self->db)) {
+        return dsq_error_set(error, DSQ_ERR_IO,
+                             "no transaction is open: an error before has ended it: %s",
+                             self->path);
+    }
+    return DSQ_OK;
+}
+
+static int begin(struct dsq_store *store, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    if (self->readonly) {
+        return dsq_error_set(error, DSQ_ERR_READONLY, "%s is open read-only", self->path);
+    }
+    int result = run(self->writes[DSQ_SQLITE_BEGIN]);
+    if (result != SQLITE_OK) {
+        return fail(self, result, "begin a transaction", error);
+    }
+    self->rows = dsq_load_relaxed(&self->count);
+    return DSQ_OK;
+}
+
+/* Binds key and, if the statement has a place for it, value, and runs it. */
+static int run_on(struct sqlite3_stmt *statement, struct dsq_bytes key,
+                  const struct dsq_bytes *value)
+{
+    int result = dsq_sqlite_bind(statement, 1, key);
+    if (result == SQLITE_OK && value != NULL) {
+        result = dsq_sqlite_bind(statement, 2, *value);
+    }
+    return result == SQLITE_OK ? run(statement) : result;
+}
+
+static int put(struct dsq_store *store, struct dsq_bytes key, struct dsq_bytes value,
+               struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    int status = require_transaction(self, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = run_on(self->writes[DSQ_SQLITE_UPDATE], key, &value);
+    if (result == SQLITE_OK && sqlite3_changes(self->db) == 0) {
+        result = run_on(self->writes[DSQ_SQLITE_INSERT], key, &value);
+        self->rows += result == SQLITE_OK;
+    }
+    return result == SQLITE_OK ? DSQ_OK : fail(self, result, "store a record", error);
+}
+
+static int del(struct dsq_store *store, struct dsq_bytes key, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    int status = require_transaction(self, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = run_on(self->writes[DSQ_SQLITE_DELETE], key, NULL);
+    if (result != SQLITE_OK) {
+        return fail(self, result, "delete a record", error);
+    }
+    /* A row that another program put there was never counted. */
+    if (sqlite3_changes(self->db) != 0 && self->rows != 0) {
+        self->rows--;
+    }
+    return DSQ_OK;
+}
+
+static int set_meta(struct dsq_sqlite_store *self, const char *name, uint64_t value)
+{
+    struct sqlite3_stmt *statement = self->writes[DSQ_SQLITE_SET_META];
+    int result = sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_int64(statement, 2, (sqlite3_int64)value);
+    }
+    return result == SQLITE_OK ? run(statement) : result;
+}
+
+static void rollback(struct dsq_store *store)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    /* A ROLLBACK that meets an error has still ended the transaction. */
+    if (!self->readonly && !sqlite3_get_autocommit(self->db)) {
+        run(self->writes[DSQ_SQLITE_ROLLBACK]);
+    }
+}
+
+static int commit(struct dsq_store *store, uint64_t seq, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    int status = require_transaction(self, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = set_meta(self, "seq", seq);
+    if (result == SQLITE_OK) {
+        result = set_meta(self, "count", self->rows);
+    }
+    if (result == SQLITE_OK) {
+        result = run(self->writes[DSQ_SQLITE_COMMIT]);
+    }
+    if (result != SQLITE_OK) {
+        status = fail(self, result, "commit", error);
+        rollback(store);
+        return status;
+    }
+    dsq_store_relaxed(&self->count, self->rows);
+    dsq_store_relaxed(&self->seq, seq);
+    return DSQ_OK;
+}
+
+static uint64_t count(const struct dsq_store *store)
+{
+    return dsq_load_relaxed(&((const struct dsq_sqlite_store *)store)->count);
+}
+
+static uint64_t seq(const struct dsq_store *store)
+{
+    return dsq_load_relaxed(&((const struct dsq_sqlite_store *)store)->seq);
+}
+
+static uint64_t wal_bytes(const struct dsq_store *store)
+{
+    return dsq_load_relaxed(&((const struct dsq_sqlite_store *)store)->wal_bytes);
+}
+
+static int checkpoint(struct dsq_store *store, bool truncate, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    if (self->readonly) {
+        return DSQ_OK;
+    }
+    int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    int result = sqlite3_wal_checkpoint_v2(self->db, "main", mode, NULL, NULL);
+    if (result == SQLITE_OK && truncate) {
+        dsq_store_relaxed(&self->wal_bytes, 0);
+    }
+    if (result == SQLITE_OK || (result & 0xff) == SQLITE_BUSY) {
+        return DSQ_OK; /* busy: readers are in the way */
+    }
+    return fail(self, result, "checkpoint", error);
+}
+
+/*
+ * A read-only connection leaves the WAL files behind that it had to create.  A writing one that
+ * finds nobody else removes them; with the WAL empty it has nothing to write.
+ */
+static void remove_readers_traces(const struct dsq_sqlite_store *self)
+{
+    struct sqlite3 *db;
+    if (dsq_sqlite_file_size(self->path, "-shm") == 0 ||
+        dsq_sqlite_file_size(self->path, "-wal") != 0 ||
+        dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, &db, NULL) != DSQ_OK) {
+        return;
+    }
+    uint64_t version;
+    (void)dsq_sqlite_query_number(db, "PRAGMA user_version", self->path, &version, NULL);
+    sqlite3_close(db);
+}
+
+void dsq_sqlite_store_destroy(struct dsq_sqlite_store *self)
+{
+    dsq_sqlite_readers_fini(&self->readers);
+    for (int i = 0; i < DSQ_SQLITE_WRITES; i++) {
+        sqlite3_finalize(self->writes[i]);
+    }
+    sqlite3_close(self->db);
+    if (self->remove_if_empty && dsq_sqlite_file_size(self->path, "") == 0) {
+        unlink(self->path);
+    }
+    if (self->readonly && self->lock != NULL) {
+        remove_readers_traces(self);
+    }
+    dsq_owner_lock_release(self->lock);
+    free(self);
+}
+
+static int close_store(struct dsq_store *store, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    rollback(store);
+    dsq_sqlite_readers_close(&self->readers);
+    int status = checkpoint(store, true, error);
+    dsq_sqlite_store_destroy(self);
+    return status;
+}
+
+static void abandon(struct dsq_store *store)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    dsq_sqlite_readers_abandon(&self->readers);
+    dsq_owner_lock_abandon(self->lock);
+    free(self);
+}
+
+const struct dsq_store_ops dsq_sqlite_store_ops = {
+    .begin = begin,
+    .put = put,
+    .del = del,
+    .commit = commit,
+    .rollback = rollback,
+    .count = count,
+    .seq = seq,
+    .checkpoint = checkpoint,
+    .wal_bytes = wal_bytes,
+    .reader_acquire = dsq_sqlite_reader_acquire,
+    .reader_release = dsq_sqlite_reader_release,
+    .reader_get = dsq_sqlite_reader_get,
+    .reader_done = dsq_sqlite_reader_done,
+    .reader_scan = dsq_sqlite_reader_scan,
+    .close = close_store,
+    .abandon = abandon,
+};

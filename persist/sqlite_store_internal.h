@@ -1,0 +1,164 @@
+/*
+ * Shared by the parts of the SQLite store: sqlite_store.c (writing), sqlite_store_open.c,
+ * sqlite_store_read.c (the pool of readers), sqlite_store_probe.c (whose file is it?) and
+ * sqlite_store_connection.c (connections, statements and errors).
+ */
+#ifndef DSQ_PERSIST_SQLITE_STORE_INTERNAL_H
+#define DSQ_PERSIST_SQLITE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/bytes.h"
+#include "core/status.h"
+#include "persist/owner_lock.h"
+#include "persist/store.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+/* Connections that read at one time; one more reader waits. */
+#define DSQ_SQLITE_READERS_MAX 16
+/* How long opening and reading wait for a lock that another program holds on the file. */
+#define DSQ_SQLITE_BUSY_MS 2000
+
+/* Statements of the writing connection, prepared at open. */
+enum dsq_sqlite_write {
+    DSQ_SQLITE_BEGIN,
+    DSQ_SQLITE_UPDATE,
+    DSQ_SQLITE_INSERT,
+    DSQ_SQLITE_DELETE,
+    DSQ_SQLITE_SET_META,
+    DSQ_SQLITE_COMMIT,
+    DSQ_SQLITE_ROLLBACK,
+    DSQ_SQLITE_WRITES /* how many there are */
+};
+
+/*
+ * Readers are opened on demand, kept, and lent to one thread at a time.  `mutex` guards all but
+ * source and flags, which do not change after open.
+ */
+struct dsq_sqlite_readers {
+    pthread_mutex_t mutex;
+    pthread_cond_t released;
+    struct dsq_reader *idle; /* a list */
+    unsigned opened;         /* idle, lent and being opened */
+    char *source;            /* what sqlite3_open_v2 is given */
+    int flags;
+};
+
+struct dsq_sqlite_store {
+    struct dsq_store base;
+    struct dsq_owner_lock *lock;
+    const char *path; /* the lock's */
+    bool readonly;
+    bool synchronous_normal;
+    bool remove_if_empty; /* made by an open that has not succeeded yet */
+
+    /* Writes, for one thread at a time.  A readonly store uses its own while opening only. */
+    struct sqlite3 *db;
+    struct sqlite3_stmt *writes[DSQ_SQLITE_WRITES];
+    uint64_t rows; /* in kv, as the open transaction sees it */
+    uint64_t wal_frame_bytes;
+
+    /* As of the last commit.  Single values, read by any thread for themselves: relaxed. */
+    _Atomic uint64_t count;
+    _Atomic uint64_t seq;
+    _Atomic uint64_t wal_bytes;
+
+    struct dsq_sqlite_readers readers;
+};
+
+static inline struct dsq_sqlite_store *dsq_sqlite_store_of(struct dsq_store *store)
+{
+    return (struct dsq_sqlite_store *)store;
+}
+
+/* ---- sqlite_store_connection.c ---- */
+
+/*
+ * Describes the failure of `operation` with SQLite result `result` on the file at path, in the
+ * words of db (which may be NULL), and returns its status.
+ */
+int dsq_sqlite_error(struct sqlite3 *db, int result, const char *operation, const char *path,
+                     struct dsq_error *error);
+
+/*
+ * Opens a connection with the settings that all of ours share.  source is a path or a URI, flags
+ * are SQLite's.  A read-only connection never checkpoints.  *db is NULL on failure.
+ */
+int dsq_sqlite_connect(const char *source, int flags, struct sqlite3 **db, struct dsq_error *error);
+
+int dsq_sqlite_prepare(struct sqlite3 *db, const char *sql, const char *path,
+                       struct sqlite3_stmt **statement, struct dsq_error *error);
+
+/* The first cell of the only row of a query; DSQ_ERR_CORRUPT if it is not an integer >= 0. */
+int dsq_sqlite_query_number(struct sqlite3 *db, const char *sql, const char *path, uint64_t *number,
+                            struct dsq_error *error);
+
+/* Binds bytes as a BLOB without copying; the empty ones too, never as NULL.  SQLite's result. */
+int dsq_sqlite_bind(struct sqlite3_stmt *statement, int index, struct dsq_bytes bytes);
+
+/* A URI that opens path as a file that nobody can change, or NULL when out of memory. */
+char *dsq_sqlite_immutable_uri(const char *path);
+
+/* The size of path with suffix appended; 0 if there is no such file or it cannot be looked at. */
+uint64_t dsq_sqlite_file_size(const char *path, const char *suffix);
+
+/* ---- sqlite_store_probe.c ---- */
+
+enum dsq_sqlite_kind {
+    DSQ_SQLITE_MISSING, /* there is no file */
+    DSQ_SQLITE_EMPTY,   /* of size 0: new, or its creator was killed */
+    DSQ_SQLITE_FILLED
+};
+
+/* Refuses what is no regular file, or may not be opened, without opening it.  Any path. */
+int dsq_sqlite_probe_path(const char *path, bool readonly, enum dsq_sqlite_kind *kind,
+                          struct dsq_error *error);
+
+/*
+ * Finds out whose a filled file is without changing it or leaving anything beside it.  The caller
+ * owns it (persist/owner_lock.h).  DSQ_OK: ours, or a creation that SQLite has yet to roll back.
+ *
+ * DSQ_ERR_FORMAT    no database, not ours, or of a newer format
+ */
+int dsq_sqlite_probe_file(const char *path, struct dsq_error *error);
+
+/* Refuses, with DSQ_ERR_FORMAT, what the two numbers of a header say is not for this build. */
+int dsq_sqlite_check_format(const char *path, uint64_t application_id, uint64_t user_version,
+                            struct dsq_error *error);
+
+/* ---- sqlite_store_read.c ---- */
+
+/* Sets the pool up, all but source and flags.  DSQ_ERR_NOMEM. */
+int dsq_sqlite_readers_init(struct dsq_sqlite_readers *readers);
+
+/* Closes all readers, which must be idle. */
+void dsq_sqlite_readers_close(struct dsq_sqlite_readers *readers);
+
+/* The same, and frees the pool's memory. */
+void dsq_sqlite_readers_fini(struct dsq_sqlite_readers *readers);
+
+/* In a child of fork: frees memory only. */
+void dsq_sqlite_readers_abandon(struct dsq_sqlite_readers *readers);
+
+int dsq_sqlite_reader_acquire(struct dsq_store *store, struct dsq_reader **reader,
+                              struct dsq_error *error);
+void dsq_sqlite_reader_release(struct dsq_store *store, struct dsq_reader *reader);
+int dsq_sqlite_reader_get(struct dsq_reader *reader, struct dsq_bytes key, struct dsq_bytes *value,
+                          struct dsq_error *error);
+void dsq_sqlite_reader_done(struct dsq_reader *reader);
+int dsq_sqlite_reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *range,
+                           dsq_row_visitor visitor, void *context, struct dsq_error *error);
+
+/* ---- sqlite_store.c ---- */
+
+extern const struct dsq_store_ops dsq_sqlite_store_ops;
+
+/* Closes what is open of a store, which may be half made, and frees it. */
+void dsq_sqlite_store_destroy(struct dsq_sqlite_store *store);
+
+#endif

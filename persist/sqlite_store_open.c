@@ -1,0 +1,327 @@
+/*
+ * Opening and creating.
+ *
+ * Order: look at the path; own the file; ask whose it is (sqlite_store_probe.c); only then let
+ * SQLite at it.  What is refused is refused before anything was written.
+ *
+ * Creation: the empty file is made here, so that nobody else can ever read it, and filled by one
+ * transaction with a rollback journal; WAL mode comes after.  So a creator that is killed leaves
+ * an empty file, a file that SQLite rolls back to an empty one, or a finished one.
+ */
+#include "persist/sqlite_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "core/atomic.h"
+#include "core/error.h"
+#include "persist/sqlite_store_internal.h"
+
+#define STRINGIFY(x) #x
+#define STRING(x) STRINGIFY(x)
+
+/* docs/decisions/0002-kv-table-shape.md */
+#define PAGE_SIZE 4096
+
+/* Of the write-ahead log, as SQLite's file format says. */
+#define WAL_HEADER_BYTES 32
+#define WAL_FRAME_HEADER_BYTES 24
+
+static const char create_sql[] = "PRAGMA page_size=" STRING(
+    PAGE_SIZE) ";"
+               "BEGIN IMMEDIATE;"
+               "PRAGMA application_id=" STRING(
+                   DSQ_APPLICATION_ID) ";"
+                                       "PRAGMA user_version=" STRING(
+                                           DSQ_FORMAT_VERSION) ";"
+                                                               "CREATE TABLE kv(key BLOB PRIMARY "
+                                                               "KEY, value BLOB NOT NULL);"
+                                                               "CREATE TABLE journal(id INTEGER "
+                                                               "PRIMARY KEY, batch BLOB NOT NULL);"
+                                                               "CREATE TABLE meta(name TEXT "
+                                                               "PRIMARY KEY, value);"
+                                                               "INSERT INTO meta VALUES('seq', 0), "
+                                                               "('count', 0);"
+                                                               "COMMIT";
+
+static const char *const write_sql[DSQ_SQLITE_WRITES] = {
+    [DSQ_SQLITE_BEGIN] = "BEGIN IMMEDIATE",
+    [DSQ_SQLITE_UPDATE] = "UPDATE kv SET value = ?2 WHERE key = ?1",
+    [DSQ_SQLITE_INSERT] = "INSERT INTO kv(key, value) VALUES(?1, ?2)",
+    [DSQ_SQLITE_DELETE] = "DELETE FROM kv WHERE key = ?1",
+    [DSQ_SQLITE_SET_META] = "UPDATE meta SET value = ?2 WHERE name = ?1",
+    [DSQ_SQLITE_COMMIT] = "COMMIT",
+    [DSQ_SQLITE_ROLLBACK] = "ROLLBACK",
+};
+
+static int wal_hook(void *context, sqlite3 *db, const char *schema, int frames)
+{
+    struct dsq_sqlite_store *self = context;
+    (void)db;
+    (void)schema;
+    dsq_store_relaxed(&self->wal_bytes,
+                      WAL_HEADER_BYTES + (uint64_t)frames * self->wal_frame_bytes);
+    return SQLITE_OK;
+}
+
+/* Makes an empty file that only its owner may read or write; SQLite gives the WAL its mode. */
+static int create_file(const char *path, struct dsq_error *error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+        return DSQ_OK;
+    }
+    int status = errno == ENOSPC || errno == EDQUOT ? DSQ_ERR_FULL : DSQ_ERR_CANTOPEN;
+    return dsq_error_set(error, status, "cannot create %s: %m", path);
+}
+
+static int query(struct dsq_sqlite_store *self, const char *sql, uint64_t *number,
+                 struct dsq_error *error)
+{
+    return dsq_sqlite_query_number(self->db, sql, self->path, number, error);
+}
+
+static int execute(struct dsq_sqlite_store *self, const char *sql, const char *operation,
+                   struct dsq_error *error)
+{
+    int result = sqlite3_exec(self->db, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? DSQ_OK
+                               : dsq_sqlite_error(self->db, result, operation, self->path, error);
+}
+
+static int connect_writer(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    int status = dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, &self->db, error);
+    if (status == DSQ_OK && sqlite3_db_readonly(self->db, "main") == 1) {
+        status = dsq_error_set(error, DSQ_ERR_READONLY, "cannot write %s", self->path);
+    }
+    /* Creating is done with FULL in any case. */
+    return status == DSQ_OK ? execute(self, "PRAGMA synchronous=FULL", "configure", error) : status;
+}
+
+static int connect_reader(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    return dsq_sqlite_connect(self->readers.source, self->readers.flags, &self->db, error);
+}
+
+static int create_tables_if_empty(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    uint64_t pages;
+    int status = query(self, "PRAGMA page_count", &pages, error);
+    if (status == DSQ_OK && pages == 0) {
+        status = execute(self, create_sql, "create the tables", error);
+    }
+    return status;
+}
+
+/* Once SQLite has rolled back what there was to roll back, its answers are those that count. */
+static int check_format(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    uint64_t application_id;
+    uint64_t user_version;
+    int status = query(self, "PRAGMA application_id", &application_id, error);
+    if (status == DSQ_OK) {
+        status = query(self, "PRAGMA user_version", &user_version, error);
+    }
+    return status == DSQ_OK
+               ? dsq_sqlite_check_format(self->path, application_id, user_version, error)
+               : status;
+}
+
+/* SQLite answers a change of the journal mode that it cannot make with the mode that stays. */
+static int enter_wal_mode(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    static const char enter[] = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0";
+    static const char look[] = "SELECT journal_mode = 'wal' FROM pragma_journal_mode";
+    uint64_t entered;
+    int status = execute(self, enter, "enter WAL mode", error);
+    if (status == DSQ_OK) {
+        status = query(self, look, &entered, error);
+    }
+    if (status == DSQ_OK && !entered) {
+        status = dsq_error_set(error, DSQ_ERR_UNSUPPORTED,
+                               "%s lies where SQLite cannot keep a write-ahead log", self->path);
+    }
+    return status;
+}
+
+static int set_synchronous(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    return self->synchronous_normal ? execute(self, "PRAGMA synchronous=NORMAL", "configure", error)
+                                    : DSQ_OK;
+}
+
+static int load_meta(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    uint64_t seq;
+    uint64_t count;
+    int status = query(self, "SELECT value FROM meta WHERE name = 'seq'", &seq, error);
+    if (status == DSQ_OK) {
+        status = query(self, "SELECT value FROM meta WHERE name = 'count'", &count, error);
+    }
+    if (status == DSQ_OK) {
+        dsq_store_relaxed(&self->seq, seq);
+        dsq_store_relaxed(&self->count, count);
+    }
+    return status;
+}
+
+static int watch_wal(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    uint64_t page_bytes;
+    int status = query(self, "PRAGMA page_size", &page_bytes, error);
+    if (status == DSQ_OK) {
+        self->wal_frame_bytes = WAL_FRAME_HEADER_BYTES + page_bytes;
+        dsq_store_relaxed(&self->wal_bytes, dsq_sqlite_file_size(self->path, "-wal"));
+        sqlite3_wal_hook(self->db, wal_hook, self);
+    }
+    return status;
+}
+
+static int prepare_writes(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    int status = DSQ_OK;
+    for (int i = 0; status == DSQ_OK && i < DSQ_SQLITE_WRITES; i++) {
+        status = dsq_sqlite_prepare(self->db, write_sql[i], self->path, &self->writes[i], error);
+    }
+    /* From here on it is for the caller to wait while another program holds the file. */
+    sqlite3_busy_timeout(self->db, 0);
+    return status;
+}
+
+typedef int (*open_step)(struct dsq_sqlite_store *self, struct dsq_error *error);
+
+static const open_step writer_steps[] = {
+    connect_writer, create_tables_if_empty, check_format, enter_wal_mode,
+    load_meta,      set_synchronous,        watch_wal,    prepare_writes,
+    NULL,
+};
+
+static const open_step reader_steps[] = {
+    connect_reader,
+    check_format,
+    load_meta,
+    NULL,
+};
+
+static int take_steps(struct dsq_sqlite_store *self, const open_step *steps,
+                      struct dsq_error *error)
+{
+    int status = DSQ_OK;
+    while (status == DSQ_OK && *steps != NULL) {
+        status = (*steps++)(self, error);
+    }
+    return status;
+}
+
+static bool can_write_directory_of(const char *path)
+{
+    char directory[PATH_MAX];
+    int length = (int)(strrchr(path, '/') - path) + 1;
+    snprintf(directory, sizeof directory, "%.*s", length, path);
+    return faccessat(AT_FDCWD, directory, W_OK, AT_EACCESS) == 0;
+}
+
+/*
+ * To read in WAL mode SQLite needs files beside the database.  Where none can be made, and there is
+ * no WAL whose content would be missed, the file is read as an immutable one.
+ */
+static int choose_source(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    bool immutable = self->readonly && !can_write_directory_of(self->path) &&
+                     dsq_sqlite_file_size(self->path, "-wal") == 0;
+    self->readers.source = immutable ? dsq_sqlite_immutable_uri(self->path) : strdup(self->path);
+    self->readers.flags = SQLITE_OPEN_READONLY | (immutable ? SQLITE_OPEN_URI : 0);
+    if (self->readers.source == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory while opening %s", self->path);
+    }
+    return DSQ_OK;
+}
+
+static int refuse_absent(const char *path, enum dsq_sqlite_kind kind,
+                         const struct dsq_sqlite_options *options, struct dsq_error *error)
+{
+    if (kind == DSQ_SQLITE_MISSING && (options->must_exist || options->readonly)) {
+        return dsq_error_set(error, DSQ_ERR_CANTOPEN, "there is no file %s", path);
+    }
+    if (kind == DSQ_SQLITE_EMPTY && options->readonly) {
+        return dsq_error_set(error, DSQ_ERR_FORMAT, "%s is empty: not a database", path);
+    }
+    return DSQ_OK;
+}
+
+static int probe(const char *path, const struct dsq_sqlite_options *options,
+                 enum dsq_sqlite_kind *kind, struct dsq_error *error)
+{
+    int status = dsq_sqlite_probe_path(path, options->readonly, kind, error);
+    return status == DSQ_OK ? refuse_absent(path, *kind, options, error) : status;
+}
+
+static int open_owned(struct dsq_sqlite_store *self, const struct dsq_sqlite_options *options,
+                      struct dsq_error *error)
+{
+    enum dsq_sqlite_kind kind;
+    int status = probe(self->path, options, &kind, error);
+    if (status == DSQ_OK && kind == DSQ_SQLITE_MISSING) {
+        status = create_file(self->path, error);
+        self->remove_if_empty = status == DSQ_OK;
+    }
+    if (status == DSQ_OK && kind == DSQ_SQLITE_FILLED) {
+        status = dsq_sqlite_probe_file(self->path, error);
+    }
+    if (status == DSQ_OK) {
+        status = choose_source(self, error);
+    }
+    return status == DSQ_OK ? take_steps(self, self->readonly ? reader_steps : writer_steps, error)
+                            : status;
+}
+
+static struct dsq_sqlite_store *new_store(const struct dsq_sqlite_options *options)
+{
+    struct dsq_sqlite_store *self = calloc(1, sizeof *self);
+    if (self == NULL || dsq_sqlite_readers_init(&self->readers) != DSQ_OK) {
+        free(self);
+        return NULL;
+    }
+    self->base.ops = &dsq_sqlite_store_ops;
+    self->readonly = options->readonly;
+    self->synchronous_normal = options->synchronous_normal;
+    return self;
+}
+
+int dsq_sqlite_store_open(const char *path, const struct dsq_sqlite_options *options,
+                          struct dsq_store **store, struct dsq_error *error)
+{
+    *store = NULL;
+    /* Asked again once the file is owned; here so that what is hopeless leaves no trace. */
+    enum dsq_sqlite_kind kind;
+    int status = probe(path, options, &kind, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    struct dsq_sqlite_store *self = new_store(options);
+    if (self == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory while opening %s", path);
+    }
+    status = dsq_owner_lock_acquire(path, options->readonly, &self->lock, error);
+    if (status == DSQ_OK) {
+        self->path = dsq_owner_lock_path(self->lock);
+        status = open_owned(self, options, error);
+    }
+    if (status != DSQ_OK) {
+        dsq_sqlite_store_destroy(self);
+        return status;
+    }
+    self->remove_if_empty = false;
+    *store = &self->base;
+    return DSQ_OK;
+}

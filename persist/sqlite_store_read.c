@@ -1,0 +1,260 @@
+/*
+ * Readers: read-only connections, each with its statements, in a pool.
+ *
+ * Every read is a transaction of its own that begins and ends inside one call (reader_get ends in
+ * reader_done): an older snapshot would bring back what has been overwritten since, and an open
+ * one would keep the WAL from being emptied.
+ */
+#include "persist/sqlite_store_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include <sqlite3.h>
+
+#include "core/error.h"
+
+/* The four queries of a scan: which bound is open, and is there an end. */
+#define SCAN_AFTER_START 1
+#define SCAN_HAS_STOP 2
+#define SCANS 4
+
+static const char get_sql[] = "SELECT value FROM kv WHERE key = ?1";
+static const char *const scan_sql[SCANS] = {
+    "SELECT key, value FROM kv WHERE key >= ?1 ORDER BY key",
+    "SELECT key, value FROM kv WHERE key > ?1 ORDER BY key",
+    "SELECT key, value FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key",
+    "SELECT key, value FROM kv WHERE key > ?1 AND key < ?2 ORDER BY key",
+};
+
+struct dsq_reader {
+    struct dsq_reader *next; /* in the list of idle ones */
+    struct dsq_sqlite_store *store;
+    struct sqlite3 *db;
+    struct sqlite3_stmt *get;
+    struct sqlite3_stmt *scans[SCANS]; /* prepared when first wanted */
+};
+
+static void close_reader(struct dsq_reader *reader)
+{
+    sqlite3_finalize(reader->get);
+    for (int i = 0; i < SCANS; i++) {
+        sqlite3_finalize(reader->scans[i]);
+    }
+    sqlite3_close(reader->db);
+    free(reader);
+}
+
+static int open_reader(struct dsq_sqlite_store *store, struct dsq_reader **reader,
+                       struct dsq_error *error)
+{
+    struct dsq_reader *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory while opening %s", store->path);
+    }
+    made->store = store;
+    int status = dsq_sqlite_connect(store->readers.source, store->readers.flags, &made->db, error);
+    if (status == DSQ_OK) {
+        status = dsq_sqlite_prepare(made->db, get_sql, store->path, &made->get, error);
+    }
+    if (status != DSQ_OK) {
+        close_reader(made);
+        return status;
+    }
+    *reader = made;
+    return DSQ_OK;
+}
+
+int dsq_sqlite_readers_init(struct dsq_sqlite_readers *readers)
+{
+    if (pthread_mutex_init(&readers->mutex, NULL) != 0) {
+        return DSQ_ERR_NOMEM;
+    }
+    if (pthread_cond_init(&readers->released, NULL) != 0) {
+        pthread_mutex_destroy(&readers->mutex);
+        return DSQ_ERR_NOMEM;
+    }
+    return DSQ_OK;
+}
+
+void dsq_sqlite_readers_close(struct dsq_sqlite_readers *readers)
+{
+    while (readers->idle != NULL) {
+        struct dsq_reader *reader = readers->idle;
+        readers->idle = reader->next;
+        readers->opened--;
+        close_reader(reader);
+    }
+    assert(readers->opened == 0);
+}
+
+void dsq_sqlite_readers_fini(struct dsq_sqlite_readers *readers)
+{
+    dsq_sqlite_readers_close(readers);
+    pthread_cond_destroy(&readers->released);
+    pthread_mutex_destroy(&readers->mutex);
+    free(readers->source);
+}
+
+void dsq_sqlite_readers_abandon(struct dsq_sqlite_readers *readers)
+{
+    /* The lent ones belonged to threads that do not exist in the child, and so does the mutex. */
+    while (readers->idle != NULL) {
+        struct dsq_reader *reader = readers->idle;
+        readers->idle = reader->next;
+        free(reader);
+    }
+    free(readers->source);
+}
+
+/* Takes an idle reader, or leave (NULL) to open one more; waits while there is neither. */
+static struct dsq_reader *take_idle(struct dsq_sqlite_readers *readers)
+{
+    pthread_mutex_lock(&readers->mutex);
+    while (readers->idle == NULL && readers->opened == DSQ_SQLITE_READERS_MAX) {
+        pthread_cond_wait(&readers->released, &readers->mutex);
+    }
+    struct dsq_reader *reader = readers->idle;
+    if (reader != NULL) {
+        readers->idle = reader->next;
+    } else {
+        readers->opened++;
+    }
+    pthread_mutex_unlock(&readers->mutex);
+    return reader;
+}
+
+static void give_up_opening(struct dsq_sqlite_readers *readers)
+{
+    pthread_mutex_lock(&readers->mutex);
+    readers->opened--;
+    pthread_cond_signal(&readers->released);
+    pthread_mutex_unlock(&readers->mutex);
+}
+
+int dsq_sqlite_reader_acquire(struct dsq_store *store, struct dsq_reader **reader,
+                              struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    *reader = take_idle(&self->readers);
+    if (*reader != NULL) {
+        return DSQ_OK;
+    }
+    int status = open_reader(self, reader, error);
+    if (status != DSQ_OK) {
+        give_up_opening(&self->readers);
+    }
+    return status;
+}
+
+void dsq_sqlite_reader_release(struct dsq_store *store, struct dsq_reader *reader)
+{
+    struct dsq_sqlite_readers *readers = &dsq_sqlite_store_of(store)->readers;
+    assert(sqlite3_txn_state(reader->db, NULL) == SQLITE_TXN_NONE);
+    pthread_mutex_lock(&readers->mutex);
+    reader->next = readers->idle;
+    readers->idle = reader;
+    pthread_cond_signal(&readers->released);
+    pthread_mutex_unlock(&readers->mutex);
+}
+
+static void end(struct sqlite3_stmt *statement)
+{
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    assert(sqlite3_txn_state(sqlite3_db_handle(statement), NULL) == SQLITE_TXN_NONE);
+}
+
+static int fail(struct dsq_reader *reader, int result, const char *operation,
+                struct dsq_error *error)
+{
+    return dsq_sqlite_error(reader->db, result, operation, reader->store->path, error);
+}
+
+/* The bytes of a column of the row; SQLITE_NOMEM if there was no memory to hold them. */
+static int read_cell(struct sqlite3_stmt *statement, int column, struct dsq_bytes *bytes)
+{
+    bytes->data = sqlite3_column_blob(statement, column);
+    bytes->size = (size_t)sqlite3_column_bytes(statement, column);
+    /* An empty BLOB is NULL too. */
+    bool failed =
+        bytes->data == NULL && sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM;
+    return failed ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+int dsq_sqlite_reader_get(struct dsq_reader *reader, struct dsq_bytes key, struct dsq_bytes *value,
+                          struct dsq_error *error)
+{
+    assert(sqlite3_txn_state(reader->db, NULL) == SQLITE_TXN_NONE);
+    int result = dsq_sqlite_bind(reader->get, 1, key);
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(reader->get);
+    }
+    if (result == SQLITE_DONE) {
+        return DSQ_ABSENT;
+    }
+    if (result == SQLITE_ROW) {
+        result = read_cell(reader->get, 0, value);
+        if (result == SQLITE_OK) {
+            return DSQ_OK;
+        }
+    }
+    return fail(reader, result, "read a record", error);
+}
+
+void dsq_sqlite_reader_done(struct dsq_reader *reader)
+{
+    end(reader->get);
+}
+
+static int scan_statement(struct dsq_reader *reader, const struct dsq_scan_range *range,
+                          struct sqlite3_stmt **statement, struct dsq_error *error)
+{
+    int which = (range->after_start ? SCAN_AFTER_START : 0) | (range->has_stop ? SCAN_HAS_STOP : 0);
+    int status = DSQ_OK;
+    if (reader->scans[which] == NULL) {
+        status = dsq_sqlite_prepare(reader->db, scan_sql[which], reader->store->path,
+                                    &reader->scans[which], error);
+    }
+    *statement = reader->scans[which];
+    return status;
+}
+
+static int visit_rows(struct sqlite3_stmt *statement, dsq_row_visitor visitor, void *context)
+{
+    int result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct dsq_bytes key;
+        struct dsq_bytes value;
+        result = read_cell(statement, 0, &key);
+        if (result == SQLITE_OK) {
+            result = read_cell(statement, 1, &value);
+        }
+        if (result != SQLITE_OK || !visitor(context, key, value)) {
+            return result;
+        }
+    }
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int dsq_sqlite_reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *range,
+                           dsq_row_visitor visitor, void *context, struct dsq_error *error)
+{
+    struct sqlite3_stmt *statement;
+    int status = scan_statement(reader, range, &statement, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = dsq_sqlite_bind(statement, 1, range->start);
+    if (result == SQLITE_OK && range->has_stop) {
+        result = dsq_sqlite_bind(statement, 2, range->stop);
+    }
+    if (result == SQLITE_OK) {
+        result = visit_rows(statement, visitor, context);
+    }
+    if (result != SQLITE_OK) {
+        status = fail(reader, result, "read a range of records", error);
+    }
+    end(statement);
+    return status;
+}
