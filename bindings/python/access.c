@@ -1,0 +1,241 @@
+#include "bindings/python/access.h"
+
+#include "bindings/python/convert.h"
+
+/* From this size on, copying a value takes long enough to let other threads run meanwhile. */
+#define LARGE_VALUE_BYTES ((size_t)64 * 1024)
+
+/* A look at the hot tier: the value as bytes, unless it is large or memory ran out. */
+struct glance {
+    PyObject *bytes;
+    bool large;
+};
+
+static void take_bytes(void *context, const void *value, size_t size)
+{
+    struct glance *glance = context;
+    if (size > LARGE_VALUE_BYTES) {
+        glance->large = true;
+    } else {
+        glance->bytes = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+    }
+}
+
+/* Makes bytes of a large value, copying without the GIL.  The caller has entered self. */
+static PyObject *copy_large(const void *value, size_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (bytes != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        memcpy(PyBytes_AS_STRING(bytes), value, size);
+        Py_END_ALLOW_THREADS
+    }
+    return bytes;
+}
+
+static PyObject *copy_value(const void *value, size_t size)
+{
+    return size > LARGE_VALUE_BYTES ? copy_large(value, size)
+                                    : PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+}
+
+/* The look-up that may wait. */
+static PyObject *get_waiting(struct dsq_py_db *self, const struct dsq_py_key *key)
+{
+    struct dsq_view view;
+    PyObject *bytes = NULL;
+    int status;
+    dsq_py_enter(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = dsq_view(self->db, key->data, key->size, &view);
+    Py_END_ALLOW_THREADS
+    if (status == DSQ_OK) {
+        bytes = copy_value(view.data, view.size);
+        dsq_view_release(self->db, &view);
+    }
+    dsq_py_leave(self);
+    return status >= 0 ? bytes : dsq_py_raise_status(self, status);
+}
+
+PyObject *dsq_py_get(struct dsq_py_db *self, PyObject *key_object)
+{
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
+        return NULL;
+    }
+    struct glance glance = {NULL, false};
+    int status = dsq_peek(self->db, key.data, key.size, take_bytes, &glance);
+    if (status == DSQ_WOULD_BLOCK || glance.large) {
+        return get_waiting(self, &key);
+    }
+    return status >= 0 ? glance.bytes : dsq_py_raise_status(self, status);
+}
+
+static int contains_waiting(struct dsq_py_db *self, const struct dsq_py_key *key)
+{
+    int status;
+    dsq_py_enter(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = dsq_contains(self->db, key->data, key->size);
+    Py_END_ALLOW_THREADS
+    dsq_py_leave(self);
+    return status;
+}
+
+int dsq_py_contains(struct dsq_py_db *self, PyObject *key_object)
+{
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
+        return -1;
+    }
+    int status = dsq_peek(self->db, key.data, key.size, NULL, NULL);
+    if (status == DSQ_WOULD_BLOCK) {
+        status = contains_waiting(self, &key);
+    }
+    if (status < 0) {
+        dsq_py_raise_status(self, status);
+        return -1;
+    }
+    return status == DSQ_OK;
+}
+
+static int put(struct dsq_py_db *self, const struct dsq_py_key *key,
+               const struct dsq_py_value *value)
+{
+    if (self->mode != DSQ_MODE_WRITETHROUGH && value->size <= LARGE_VALUE_BYTES) {
+        int status = dsq_put_nowait(self->db, key->data, key->size, value->data, value->size);
+        if (status != DSQ_WOULD_BLOCK) {
+            return status;
+        }
+    }
+    int status;
+    dsq_py_enter(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = dsq_put(self->db, key->data, key->size, value->data, value->size);
+    Py_END_ALLOW_THREADS
+    dsq_py_leave(self);
+    return status;
+}
+
+int dsq_py_set(struct dsq_py_db *self, PyObject *key_object, PyObject *value_object)
+{
+    struct dsq_py_key key;
+    struct dsq_py_value value;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_acquire(value_object, &value)) {
+        return -1;
+    }
+    int result = -1;
+    if (dsq_py_ready(self)) {
+        int status = put(self, &key, &value);
+        if (status >= 0) {
+            result = 0;
+        } else {
+            dsq_py_raise_status(self, status);
+        }
+    }
+    dsq_py_value_release(&value);
+    return result;
+}
+
+static int delete(struct dsq_py_db *self, const struct dsq_py_key *key)
+{
+    if (self->mode != DSQ_MODE_WRITETHROUGH) {
+        int status = dsq_delete_nowait(self->db, key->data, key->size);
+        if (status != DSQ_WOULD_BLOCK) {
+            return status;
+        }
+    }
+    int status;
+    dsq_py_enter(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = dsq_delete(self->db, key->data, key->size);
+    Py_END_ALLOW_THREADS
+    dsq_py_leave(self);
+    return status;
+}
+
+int dsq_py_delete(struct dsq_py_db *self, PyObject *key_object)
+{
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
+        return -1;
+    }
+    int status = delete(self, &key);
+    if (status == DSQ_OK) {
+        return 0;
+    }
+    if (status == DSQ_ABSENT) {
+        PyErr_SetObject(PyExc_KeyError, key_object);
+    } else {
+        dsq_py_raise_status(self, status);
+    }
+    return -1;
+}
+
+/* Makes bytes of a copy that the library handed out, and frees it.  The caller entered self. */
+static PyObject *take_copy(void *copy, size_t size)
+{
+    PyObject *bytes = copy_value(copy, size);
+    dsq_free(copy);
+    return bytes;
+}
+
+PyObject *dsq_py_pop(struct dsq_py_db *self, PyObject *key_object)
+{
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
+        return NULL;
+    }
+    void *copy;
+    size_t size;
+    int status;
+    dsq_py_enter(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = dsq_pop(self->db, key.data, key.size, &copy, &size);
+    Py_END_ALLOW_THREADS
+    PyObject *bytes = status == DSQ_OK ? take_copy(copy, size) : NULL;
+    dsq_py_leave(self);
+    return status >= 0 ? bytes : dsq_py_raise_status(self, status);
+}
+
+/* bytes: exactly that.  As dsq_py_setdefault, for a key that the hot tier did not find. */
+static PyObject *get_or_put(struct dsq_py_db *self, const struct dsq_py_key *key, PyObject *bytes)
+{
+    void *copy;
+    size_t size;
+    int status;
+    PyObject *existing = NULL;
+    dsq_py_enter(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = dsq_get_or_put(self->db, key->data, key->size, PyBytes_AS_STRING(bytes),
+                            (size_t)PyBytes_GET_SIZE(bytes), &copy, &size);
+    Py_END_ALLOW_THREADS
+    if (status == DSQ_EXISTS) {
+        existing = take_copy(copy, size);
+    }
+    dsq_py_leave(self);
+    if (status < 0) {
+        return dsq_py_raise_status(self, status);
+    }
+    if (status == DSQ_OK) {
+        Py_INCREF(bytes);
+        return bytes;
+    }
+    return existing;
+}
+
+PyObject *dsq_py_setdefault(struct dsq_py_db *self, PyObject *key_object, PyObject *value)
+{
+    PyObject *existing = dsq_py_get(self, key_object);
+    if (existing != NULL || PyErr_Occurred()) {
+        return existing;
+    }
+    struct dsq_py_key key;
+    PyObject *bytes = dsq_py_value_bytes(value);
+    PyObject *result = NULL;
+    if (bytes != NULL && dsq_py_key_get(key_object, &key) && dsq_py_ready(self)) {
+        result = get_or_put(self, &key, bytes);
+    }
+    Py_XDECREF(bytes);
+    return result;
+}

@@ -1,0 +1,50 @@
+"""A persistent dictionary of str keys and bytes values, on SQLite.
+
+>>> from dictsqlite import DictSQLite
+>>> with DictSQLite(":memory:") as db:
+...     db["key"] = b"value"
+...     db["key"]
+b'value'
+"""
+
+import atexit
+import collections.abc
+
+from ._core import (
+    ClosedError,
+    CorruptError,
+    DictSQLite,
+    DictSQLiteError,
+    ForkedError,
+    FormatError,
+    ItemsView,
+    KeysView,
+    LockedError,
+    StorageError,
+    TimedOutError,
+    TooBigError,
+    ValuesView,
+    __version__,
+    close_all,
+)
+
+__all__ = [
+    "ClosedError",
+    "CorruptError",
+    "DictSQLite",
+    "DictSQLiteError",
+    "ForkedError",
+    "FormatError",
+    "LockedError",
+    "StorageError",
+    "TimedOutError",
+    "TooBigError",
+    "__version__",
+]
+
+collections.abc.KeysView.register(KeysView)
+collections.abc.ValuesView.register(ValuesView)
+collections.abc.ItemsView.register(ItemsView)
+
+# What is still open when the interpreter exits is closed, threads' last writes included.
+atexit.register(close_all)

@@ -1,0 +1,20 @@
+/*
+ * The iterator of keys, values or items: a cursor of the library, read ahead in small chunks so
+ * that the GIL is given up once a chunk and not once a record.
+ */
+#ifndef DSQ_PYTHON_ITERATOR_H
+#define DSQ_PYTHON_ITERATOR_H
+
+#include "bindings/python/handle.h"
+
+enum dsq_py_view_kind { DSQ_PY_KEYS, DSQ_PY_VALUES, DSQ_PY_ITEMS };
+
+/* Opens a cursor over db; waits as dsq_cursor_open does.  A new reference, or NULL. */
+PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind);
+
+/* Closes the cursors of all iterators of db, which raise ClosedError from then on. */
+void dsq_py_iterators_close(struct dsq_py_db *db);
+
+extern PyType_Spec dsq_py_iterator_spec;
+
+#endif

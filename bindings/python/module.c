@@ -1,0 +1,135 @@
+#include "bindings/python/module.h"
+
+#include "bindings/python/dictsqlite_type.h"
+#include "bindings/python/handle.h"
+#include "bindings/python/iterator.h"
+#include "bindings/python/views.h"
+
+PyMODINIT_FUNC PyInit__core(void);
+
+static struct PyModuleDef module_definition;
+
+struct dsq_py_module *dsq_py_module_of(PyTypeObject *type)
+{
+    /* PyType_GetModuleByDef does this, from Python 3.11 on. */
+    PyObject *bases = type->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
+        if (!PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE)) {
+            continue;
+        }
+        PyObject *module = PyType_GetModule(base);
+        if (module == NULL) {
+            PyErr_Clear();
+        } else if (PyModule_GetDef(module) == &module_definition) {
+            return PyModule_GetState(module);
+        }
+    }
+    PyErr_Format(PyExc_TypeError, "%.200s is not a type of dictsqlite", type->tp_name);
+    return NULL;
+}
+
+/* A type that the module makes instances of, and nobody else. */
+static PyTypeObject *make_inner_type(PyObject *module, PyType_Spec *spec)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type != NULL) {
+        type->tp_new = NULL;
+    }
+    return type;
+}
+
+static bool make_types(PyObject *module, struct dsq_py_module *state)
+{
+    state->db_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &dsq_py_db_spec, NULL);
+    state->iterator_type = make_inner_type(module, &dsq_py_iterator_spec);
+    state->keys_type = make_inner_type(module, &dsq_py_keys_spec);
+    state->values_type = make_inner_type(module, &dsq_py_values_spec);
+    state->items_type = make_inner_type(module, &dsq_py_items_spec);
+    return state->db_type != NULL && state->iterator_type != NULL && state->keys_type != NULL &&
+           state->values_type != NULL && state->items_type != NULL;
+}
+
+static int module_exec(PyObject *module)
+{
+    struct dsq_py_module *state = PyModule_GetState(module);
+    if (dsq_py_errors_init(module, state) < 0 || !make_types(module, state)) {
+        return -1;
+    }
+    PyTypeObject *const public_types[] = {state->db_type, state->iterator_type, state->keys_type,
+                                          state->values_type, state->items_type};
+    for (size_t i = 0; i < sizeof public_types / sizeof public_types[0]; i++) {
+        if (PyModule_AddType(module, public_types[i]) < 0) {
+            return -1;
+        }
+    }
+    return PyModule_AddStringConstant(module, "__version__", dsq_version());
+}
+
+static PyObject *close_all(PyObject *module, PyObject *unused)
+{
+    (void)unused;
+    dsq_py_close_all(PyModule_GetState(module));
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef module_functions[] = {
+    {"close_all", close_all, METH_NOARGS,
+     "close_all($module, /)\n--\n\nClose every open store; failures go to sys.unraisablehook."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct dsq_py_module *state = PyModule_GetState(module);
+    for (size_t i = 0; i < DSQ_PY_EXCEPTION_COUNT; i++) {
+        Py_VISIT(state->exceptions[i]);
+    }
+    Py_VISIT(state->db_type);
+    Py_VISIT(state->iterator_type);
+    Py_VISIT(state->keys_type);
+    Py_VISIT(state->values_type);
+    Py_VISIT(state->items_type);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    struct dsq_py_module *state = PyModule_GetState(module);
+    for (size_t i = 0; i < DSQ_PY_EXCEPTION_COUNT; i++) {
+        Py_CLEAR(state->exceptions[i]);
+    }
+    Py_CLEAR(state->db_type);
+    Py_CLEAR(state->iterator_type);
+    Py_CLEAR(state->keys_type);
+    Py_CLEAR(state->values_type);
+    Py_CLEAR(state->items_type);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "dictsqlite._core",
+    .m_doc = "The C side of dictsqlite.",
+    .m_size = sizeof(struct dsq_py_module),
+    .m_methods = module_functions,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}

@@ -1,0 +1,36 @@
+/*
+ * What one import of dictsqlite._core owns: its exceptions, its types, and the list of its open
+ * handles.  There are no static Python objects, so each interpreter has its own.
+ *
+ * Threads: everything declared under bindings/python is called with the GIL held unless it says
+ * otherwise, and fields are read and written under the GIL alone.
+ */
+#ifndef DSQ_PYTHON_MODULE_H
+#define DSQ_PYTHON_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "bindings/python/errors.h"
+
+/* Python 3.9 has no immutable heap types. */
+#ifndef Py_TPFLAGS_IMMUTABLETYPE
+#define Py_TPFLAGS_IMMUTABLETYPE 0
+#endif
+
+struct dsq_py_db;
+
+struct dsq_py_module {
+    PyObject *exceptions[DSQ_PY_EXCEPTION_COUNT];
+    PyTypeObject *db_type;
+    PyTypeObject *iterator_type;
+    PyTypeObject *keys_type;
+    PyTypeObject *values_type;
+    PyTypeObject *items_type;
+    struct dsq_py_db *open_handles; /* borrowed: a handle leaves the list before it is freed */
+};
+
+/* The module that defined type or one of its bases; NULL with TypeError if none is ours. */
+struct dsq_py_module *dsq_py_module_of(PyTypeObject *type);
+
+#endif

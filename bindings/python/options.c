@@ -1,0 +1,209 @@
+#include "bindings/python/options.h"
+
+#define STRINGIFY(x) #x
+#define TEXT(x) STRINGIFY(x)
+
+_Static_assert(DSQ_DEFAULT_QUEUE_BYTES == 67108864, "the signature below says so");
+
+#define SIGNATURE                                                                                  \
+    "DictSQLite(db_path, hot_capacity=" TEXT(DSQ_DEFAULT_HOT_CAPACITY) ", enable_async=True, "     \
+    "persist_mode='writethrough', encryption_password=None, enable_safe_pickle=None, "             \
+    "safe_pickle_allowed_modules=None, *, hot_bytes=None, queue_bytes=67108864, "                  \
+    "synchronous='full', flush_interval_ms=" TEXT(DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "              \
+    "buffer_size=" TEXT(DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True)\n--\n\n"
+
+const char dsq_py_options_doc[] = SIGNATURE
+    "A persistent dictionary of str keys and bytes values.\n"
+    "\n"
+    "With persist_mode='memory' nothing is written, and a full hot tier drops records: a\n"
+    "cache, unless hot_capacity is None.  In the other modes everything is kept in the file.\n"
+    "\n"
+    "db_path: the file; ':memory:' means persist_mode='memory'.\n"
+    "hot_capacity: records kept in memory; None: all.\n"
+    "enable_async: False: lazy writes go out at flush, close and pressure only.\n"
+    "persist_mode: 'writethrough' (a write returns once it is on disk), 'lazy' (it returns at\n"
+    "once and reaches the disk within flush_interval_ms) or 'memory'.\n"
+    "hot_bytes: a bound in bytes on what is kept in memory; None: no such bound.\n"
+    "queue_bytes: bytes written and not yet on disk above which writers wait.\n"
+    "synchronous: 'full' (a commit survives the loss of power) or 'normal' (the death of the\n"
+    "process).\n"
+    "flush_interval_ms, buffer_size: in lazy mode, the time and the number of waiting writes\n"
+    "after which they are committed.\n"
+    "readonly: nothing is written; several readers may share the file.\n"
+    "create: make the file if it is missing.\n"
+    "\n"
+    "encryption_password, enable_safe_pickle and safe_pickle_allowed_modules are not supported\n"
+    "yet and raise NotImplementedError.\n"
+    "\n"
+    "Raises LockedError, FormatError, CorruptError or StorageError if the file cannot be opened.";
+
+struct arguments {
+    PyObject *path, *hot_capacity, *persist_mode;
+    PyObject *encryption_password, *enable_safe_pickle, *safe_pickle_allowed_modules;
+    PyObject *hot_bytes, *queue_bytes, *synchronous, *flush_interval_ms, *buffer_size;
+    int enable_async, readonly, create;
+};
+
+static bool parse_arguments(PyObject *args, PyObject *kwargs, struct arguments *a)
+{
+    static const char *const names[] = {"db_path",
+                                        "hot_capacity",
+                                        "enable_async",
+                                        "persist_mode",
+                                        "encryption_password",
+                                        "enable_safe_pickle",
+                                        "safe_pickle_allowed_modules",
+                                        "hot_bytes",
+                                        "queue_bytes",
+                                        "synchronous",
+                                        "flush_interval_ms",
+                                        "buffer_size",
+                                        "readonly",
+                                        "create",
+                                        NULL};
+    *a = (struct arguments){.enable_async = 1, .create = 1};
+    /* The parser's own prototype leaves the const out. */
+    return PyArg_ParseTupleAndKeywords(
+        args, kwargs, "O|OpOOOO$OOOOOpp:DictSQLite", (char **)(uintptr_t)names, &a->path,
+        &a->hot_capacity, &a->enable_async, &a->persist_mode, &a->encryption_password,
+        &a->enable_safe_pickle, &a->safe_pickle_allowed_modules, &a->hot_bytes, &a->queue_bytes,
+        &a->synchronous, &a->flush_interval_ms, &a->buffer_size, &a->readonly, &a->create);
+}
+
+static bool is_given(const PyObject *object)
+{
+    return object != NULL && object != Py_None;
+}
+
+static bool refuse_unsupported(const struct arguments *a)
+{
+    const char *name = NULL;
+    if (is_given(a->encryption_password)) {
+        name = "encryption_password";
+    } else if (is_given(a->enable_safe_pickle) && a->enable_safe_pickle != Py_False) {
+        name = "enable_safe_pickle";
+    } else if (is_given(a->safe_pickle_allowed_modules)) {
+        name = "safe_pickle_allowed_modules";
+    }
+    if (name != NULL) {
+        PyErr_Format(PyExc_NotImplementedError, "%s is not supported yet", name);
+    }
+    return name == NULL;
+}
+
+/* Reads an integer from minimum to maximum. */
+static bool parse_number(const char *name, PyObject *object, uint64_t minimum, uint64_t maximum,
+                         uint64_t *number)
+{
+    PyObject *index = PyNumber_Index(object);
+    if (index == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError, "%s must be an int or None, not %.200s", name,
+                         Py_TYPE(object)->tp_name);
+        }
+        return false;
+    }
+    *number = PyLong_AsUnsignedLongLong(index);
+    bool fits = !PyErr_Occurred() && *number >= minimum && *number <= maximum;
+    if (!fits) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s must be from %llu to %llu, not %R", name,
+                     (unsigned long long)minimum, (unsigned long long)maximum, index);
+    }
+    Py_DECREF(index);
+    return fits;
+}
+
+/* As parse_number; what is not given leaves *number as it is. */
+static bool parse_optional(const char *name, PyObject *object, uint64_t minimum, uint64_t maximum,
+                           uint64_t *number)
+{
+    return !is_given(object) || parse_number(name, object, minimum, maximum, number);
+}
+
+static bool parse_numbers(const struct arguments *a, struct dsq_options *native)
+{
+    uint64_t flush_interval_ms = 0;
+    uint64_t buffer_size = 0;
+    if (a->hot_capacity == Py_None) {
+        native->hot_capacity = DSQ_UNBOUNDED;
+    }
+    bool parsed =
+        parse_optional("hot_capacity", a->hot_capacity, 1, DSQ_UNBOUNDED - 1,
+                       &native->hot_capacity) &&
+        parse_optional("hot_bytes", a->hot_bytes, 1, UINT64_MAX, &native->hot_bytes) &&
+        parse_optional("queue_bytes", a->queue_bytes, 0, UINT64_MAX, &native->queue_bytes) &&
+        parse_optional("flush_interval_ms", a->flush_interval_ms, 0, UINT32_MAX,
+                       &flush_interval_ms) &&
+        parse_optional("buffer_size", a->buffer_size, 0, UINT32_MAX, &buffer_size);
+    native->flush_interval_ms = (uint32_t)flush_interval_ms;
+    native->buffer_size = (uint32_t)buffer_size;
+    return parsed;
+}
+
+struct choice {
+    const char *name;
+    int value;
+};
+
+/* Reads one of the choices, the last of which has no name. */
+static bool parse_choice(const char *name, PyObject *object, const struct choice *choices,
+                         const char *expected, int *value)
+{
+    if (!is_given(object)) {
+        return true;
+    }
+    if (!PyUnicode_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a str, not %.200s", name,
+                     Py_TYPE(object)->tp_name);
+        return false;
+    }
+    for (const struct choice *choice = choices; choice->name != NULL; choice++) {
+        if (PyUnicode_CompareWithASCIIString(object, choice->name) == 0) {
+            *value = choice->value;
+            return true;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "%s must be %s, not %R", name, expected, object);
+    return false;
+}
+
+static bool parse_choices(const struct arguments *a, struct dsq_options *native)
+{
+    static const struct choice modes[] = {{"writethrough", DSQ_MODE_WRITETHROUGH},
+                                          {"lazy", DSQ_MODE_LAZY},
+                                          {"memory", DSQ_MODE_MEMORY},
+                                          {NULL, 0}};
+    static const struct choice synchronous[] = {
+        {"full", DSQ_SYNCHRONOUS_FULL}, {"normal", DSQ_SYNCHRONOUS_NORMAL}, {NULL, 0}};
+    return parse_choice("persist_mode", a->persist_mode, modes,
+                        "'writethrough', 'lazy' or 'memory'", &native->persist_mode) &&
+           parse_choice("synchronous", a->synchronous, synchronous, "'full' or 'normal'",
+                        &native->synchronous);
+}
+
+bool dsq_py_options_parse(PyObject *args, PyObject *kwargs, struct dsq_py_options *options)
+{
+    struct arguments a;
+    *options = (struct dsq_py_options){0};
+    if (!parse_arguments(args, kwargs, &a) || !refuse_unsupported(&a) ||
+        !parse_choices(&a, &options->native) || !parse_numbers(&a, &options->native) ||
+        !PyUnicode_FSConverter(a.path, &options->encoded)) {
+        return false;
+    }
+    if (strcmp(PyBytes_AS_STRING(options->encoded), ":memory:") == 0) {
+        options->native.persist_mode = DSQ_MODE_MEMORY;
+    }
+    options->native.manual_flush = !a.enable_async;
+    options->native.readonly = a.readonly;
+    options->native.must_exist = !a.create;
+    Py_INCREF(a.path);
+    options->path = a.path;
+    return true;
+}
+
+void dsq_py_options_release(struct dsq_py_options *options)
+{
+    Py_CLEAR(options->path);
+    Py_CLEAR(options->encoded);
+}

@@ -1,0 +1,27 @@
+/* The arguments of DictSQLite(...). */
+#ifndef DSQ_PYTHON_OPTIONS_H
+#define DSQ_PYTHON_OPTIONS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <dictsqlite.h>
+#include <stdbool.h>
+
+/* The signature in the words of inspect; kept beside the parser so that they cannot part. */
+extern const char dsq_py_options_doc[];
+
+struct dsq_py_options {
+    PyObject *path;    /* owned: as given */
+    PyObject *encoded; /* owned: bytes in the encoding of the file system, without a NUL */
+    struct dsq_options native;
+};
+
+/*
+ * Reads the arguments of the constructor.  False with TypeError, ValueError (both name the
+ * argument) or NotImplementedError; then nothing needs to be released.
+ */
+bool dsq_py_options_parse(PyObject *args, PyObject *kwargs, struct dsq_py_options *options);
+void dsq_py_options_release(struct dsq_py_options *options);
+
+#endif
