@@ -119,6 +119,10 @@ configure_and_build()
 {
     local preset=$1
     shift
-    cmake -S "$root" --preset "$preset" -DPython3_EXECUTABLE="$PYTHON" "$@" &&
+    # What CMake found out about one interpreter does not fit another.
+    local fresh=()
+    grep -qs "^Python3_EXECUTABLE:[A-Z]*=$PYTHON\$" "$root/build/$preset/CMakeCache.txt" ||
+        fresh=(--fresh)
+    cmake -S "$root" --preset "$preset" "${fresh[@]}" -DPython3_EXECUTABLE="$PYTHON" "$@" &&
         cmake --build "$root/build/$preset" --parallel "$jobs"
 }
