@@ -26,8 +26,7 @@ static PyObject *copy_large(const void *value, size_t size)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     if (bytes != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        memcpy(PyBytes_AS_STRING(bytes), value, size);
+        Py_BEGIN_ALLOW_THREADS memcpy(PyBytes_AS_STRING(bytes), value, size);
         Py_END_ALLOW_THREADS
     }
     return bytes;
@@ -46,10 +45,9 @@ static PyObject *get_waiting(struct dsq_py_db *self, const struct dsq_py_key *ke
     PyObject *bytes = NULL;
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_view(self->db, key->data, key->size, &view);
-    Py_END_ALLOW_THREADS
-    if (status == DSQ_OK) {
+    Py_BEGIN_ALLOW_THREADS status = dsq_view(self->db, key->data, key->size, &view);
+    Py_END_ALLOW_THREADS if (status == DSQ_OK)
+    {
         bytes = copy_value(view.data, view.size);
         dsq_view_release(self->db, &view);
     }
@@ -75,10 +73,8 @@ static int contains_waiting(struct dsq_py_db *self, const struct dsq_py_key *key
 {
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_contains(self->db, key->data, key->size);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(self);
+    Py_BEGIN_ALLOW_THREADS status = dsq_contains(self->db, key->data, key->size);
+    Py_END_ALLOW_THREADS dsq_py_leave(self);
     return status;
 }
 
@@ -110,10 +106,9 @@ static int put(struct dsq_py_db *self, const struct dsq_py_key *key,
     }
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_put(self->db, key->data, key->size, value->data, value->size);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(self);
+    Py_BEGIN_ALLOW_THREADS status =
+        dsq_put(self->db, key->data, key->size, value->data, value->size);
+    Py_END_ALLOW_THREADS dsq_py_leave(self);
     return status;
 }
 
@@ -137,7 +132,7 @@ int dsq_py_set(struct dsq_py_db *self, PyObject *key_object, PyObject *value_obj
     return result;
 }
 
-static int delete(struct dsq_py_db *self, const struct dsq_py_key *key)
+static int delete (struct dsq_py_db *self, const struct dsq_py_key *key)
 {
     if (self->mode != DSQ_MODE_WRITETHROUGH) {
         int status = dsq_delete_nowait(self->db, key->data, key->size);
@@ -147,10 +142,8 @@ static int delete(struct dsq_py_db *self, const struct dsq_py_key *key)
     }
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_delete(self->db, key->data, key->size);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(self);
+    Py_BEGIN_ALLOW_THREADS status = dsq_delete(self->db, key->data, key->size);
+    Py_END_ALLOW_THREADS dsq_py_leave(self);
     return status;
 }
 
@@ -160,7 +153,7 @@ int dsq_py_delete(struct dsq_py_db *self, PyObject *key_object)
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
         return -1;
     }
-    int status = delete(self, &key);
+    int status = delete (self, &key);
     if (status == DSQ_OK) {
         return 0;
     }
@@ -190,10 +183,8 @@ PyObject *dsq_py_pop(struct dsq_py_db *self, PyObject *key_object)
     size_t size;
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_pop(self->db, key.data, key.size, &copy, &size);
-    Py_END_ALLOW_THREADS
-    PyObject *bytes = status == DSQ_OK ? take_copy(copy, size) : NULL;
+    Py_BEGIN_ALLOW_THREADS status = dsq_pop(self->db, key.data, key.size, &copy, &size);
+    Py_END_ALLOW_THREADS PyObject *bytes = status == DSQ_OK ? take_copy(copy, size) : NULL;
     dsq_py_leave(self);
     return status >= 0 ? bytes : dsq_py_raise_status(self, status);
 }
@@ -206,11 +197,11 @@ static PyObject *get_or_put(struct dsq_py_db *self, const struct dsq_py_key *key
     int status;
     PyObject *existing = NULL;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_get_or_put(self->db, key->data, key->size, PyBytes_AS_STRING(bytes),
-                            (size_t)PyBytes_GET_SIZE(bytes), &copy, &size);
-    Py_END_ALLOW_THREADS
-    if (status == DSQ_EXISTS) {
+    Py_BEGIN_ALLOW_THREADS status =
+        dsq_get_or_put(self->db, key->data, key->size, PyBytes_AS_STRING(bytes),
+                       (size_t)PyBytes_GET_SIZE(bytes), &copy, &size);
+    Py_END_ALLOW_THREADS if (status == DSQ_EXISTS)
+    {
         existing = take_copy(copy, size);
     }
     dsq_py_leave(self);

@@ -172,12 +172,11 @@ static PyObject *db_setdefault(PyObject *self, PyObject *const *args, Py_ssize_t
     return dsq_py_setdefault(db_of(self), args[0], args[1]);
 }
 
-static PyObject *db_update(PyObject *self, PyObject *const *args, Py_ssize_t count,
-                           PyObject *names)
+static PyObject *db_update(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     if (count > 1) {
-        return PyErr_Format(PyExc_TypeError, "update() takes at most 1 positional argument, not %zd",
-                            count);
+        return PyErr_Format(PyExc_TypeError,
+                            "update() takes at most 1 positional argument, not %zd", count);
     }
     return dsq_py_update(db_of(self), count == 1 ? args[0] : NULL, names, args + count);
 }
@@ -220,10 +219,8 @@ static PyObject *db_resume(PyObject *object, PyObject *unused)
     }
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_resume(self->db);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(self);
+    Py_BEGIN_ALLOW_THREADS status = dsq_resume(self->db);
+    Py_END_ALLOW_THREADS dsq_py_leave(self);
     if (status != DSQ_OK) {
         return dsq_py_raise_status(self, status);
     }
@@ -344,7 +341,7 @@ static PyType_Slot db_slots[] = {
 PyType_Spec dsq_py_db_spec = {
     .name = "dictsqlite.DictSQLite",
     .basicsize = sizeof(struct dsq_py_db),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
-             Py_TPFLAGS_IMMUTABLETYPE,
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = db_slots,
 };

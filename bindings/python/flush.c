@@ -40,10 +40,8 @@ static int flush_slice(struct dsq_py_db *self, int64_t slice_ms)
 {
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_flush(self->db, slice_ms);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(self);
+    Py_BEGIN_ALLOW_THREADS status = dsq_flush(self->db, slice_ms);
+    Py_END_ALLOW_THREADS dsq_py_leave(self);
     return status;
 }
 

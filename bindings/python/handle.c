@@ -111,11 +111,9 @@ static int wait_for_change(struct dsq_py_db *self)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&self->lock);
-    Py_BEGIN_ALLOW_THREADS
-    pthread_cond_timedwait(&self->changed, &self->lock, &until);
+    Py_BEGIN_ALLOW_THREADS pthread_cond_timedwait(&self->changed, &self->lock, &until);
     pthread_mutex_unlock(&self->lock);
-    Py_END_ALLOW_THREADS
-    return PyErr_CheckSignals();
+    Py_END_ALLOW_THREADS return PyErr_CheckSignals();
 }
 
 static void begin_change(struct dsq_py_db *self, enum dsq_py_phase phase)
@@ -137,8 +135,7 @@ static void keep_options(struct dsq_py_db *self, const struct dsq_py_options *op
     const struct dsq_options *native = &options->native;
     bool is_default = native->persist_mode == DSQ_MODE_DEFAULT;
     self->mode = is_default ? DSQ_MODE_WRITETHROUGH : native->persist_mode;
-    self->queue_bytes =
-        native->queue_bytes != 0 ? native->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES;
+    self->queue_bytes = native->queue_bytes != 0 ? native->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES;
     Py_INCREF(options->path);
     Py_XSETREF(self->path, options->path);
 }
@@ -154,10 +151,10 @@ int dsq_py_open(struct dsq_py_db *self, struct dsq_py_options *options)
     self->owner = getpid();
     begin_change(self, DSQ_PY_OPENING);
     int status;
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_open(PyBytes_AS_STRING(options->encoded), &options->native, &self->db);
-    Py_END_ALLOW_THREADS
-    if (status != DSQ_OK) {
+    Py_BEGIN_ALLOW_THREADS status =
+        dsq_open(PyBytes_AS_STRING(options->encoded), &options->native, &self->db);
+    Py_END_ALLOW_THREADS if (status != DSQ_OK)
+    {
         end_change(self, DSQ_PY_NEW);
         dsq_py_raise(self->module, &error);
         return -1;
@@ -202,10 +199,9 @@ static int close_open_handle(struct dsq_py_db *self)
     }
     dsq_py_iterators_close(self);
     int status;
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_close(self->db);
-    Py_END_ALLOW_THREADS
-    if (status == DSQ_OK) {
+    Py_BEGIN_ALLOW_THREADS status = dsq_close(self->db);
+    Py_END_ALLOW_THREADS if (status == DSQ_OK)
+    {
         become_closed(self);
         return 0;
     }
@@ -235,8 +231,8 @@ void dsq_py_dispose(struct dsq_py_db *self)
     /* Off the list before the GIL is given up: nobody may find an object without references. */
     dsq_db *db = self->db;
     become_closed(self);
-    Py_BEGIN_ALLOW_THREADS
-    if (dsq_py_inherited(self) || dsq_close(db) != DSQ_OK) {
+    Py_BEGIN_ALLOW_THREADS if (dsq_py_inherited(self) || dsq_close(db) != DSQ_OK)
+    {
         dsq_abandon(db);
     }
     Py_END_ALLOW_THREADS

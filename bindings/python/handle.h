@@ -31,29 +31,22 @@
 
 struct dsq_py_iterator;
 
-enum dsq_py_phase {
-    DSQ_PY_NEW,
-    DSQ_PY_OPENING,
-    DSQ_PY_OPEN,
-    DSQ_PY_CLOSING,
-    DSQ_PY_CLOSED
-};
+enum dsq_py_phase { DSQ_PY_NEW, DSQ_PY_OPENING, DSQ_PY_OPEN, DSQ_PY_CLOSING, DSQ_PY_CLOSED };
 
 struct dsq_py_db {
-    PyObject_HEAD
-    dsq_db *db;
+    PyObject_HEAD dsq_db *db;
     enum dsq_py_phase phase;
     int mode;                     /* enum dsq_persist_mode */
     struct dsq_py_module *module; /* lives as long as our type */
     Py_ssize_t calls;             /* between enter and leave */
     struct dsq_py_iterator *iterators;
     struct dsq_py_db *previous, *next; /* the module's open handles */
-    uint64_t queue_bytes; /* as opened with, the default filled in */
-    PyObject *path;        /* as it was given */
-    unsigned long changer; /* the thread that opens or closes, while one does */
-    pid_t owner;           /* the process that opened it */
-    pthread_mutex_t lock;  /* with changed, for dsq_py_close's waiting alone */
-    pthread_cond_t changed; /* calls reached 0, or phase moved on */
+    uint64_t queue_bytes;              /* as opened with, the default filled in */
+    PyObject *path;                    /* as it was given */
+    unsigned long changer;             /* the thread that opens or closes, while one does */
+    pid_t owner;                       /* the process that opened it */
+    pthread_mutex_t lock;              /* with changed, for dsq_py_close's waiting alone */
+    pthread_cond_t changed;            /* calls reached 0, or phase moved on */
     PyObject *weak_references;
 };
 

@@ -13,8 +13,7 @@ struct record {
  * into `copies`; one that does not fit there ends its chunk.
  */
 struct dsq_py_iterator {
-    PyObject_HEAD
-    struct dsq_py_db *db;                    /* NULL once exhausted */
+    PyObject_HEAD struct dsq_py_db *db;      /* NULL once exhausted */
     dsq_cursor *cursor;                      /* NULL once exhausted or closed with db */
     struct dsq_py_iterator *previous, *next; /* among db's iterators while cursor is open */
     enum dsq_py_view_kind kind;
@@ -89,10 +88,8 @@ PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind)
     }
     int status;
     dsq_py_enter(db);
-    Py_BEGIN_ALLOW_THREADS
-    status = dsq_cursor_open(db->db, NULL, &self->cursor);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(db);
+    Py_BEGIN_ALLOW_THREADS status = dsq_cursor_open(db->db, NULL, &self->cursor);
+    Py_END_ALLOW_THREADS dsq_py_leave(db);
     if (status != DSQ_OK) {
         dsq_py_raise_status(db, status);
         self->cursor = NULL;
@@ -161,10 +158,8 @@ static bool refill(struct dsq_py_iterator *self)
     int status;
     self->filling = true;
     dsq_py_enter(self->db);
-    Py_BEGIN_ALLOW_THREADS
-    status = fill(self);
-    Py_END_ALLOW_THREADS
-    self->filling = false;
+    Py_BEGIN_ALLOW_THREADS status = fill(self);
+    Py_END_ALLOW_THREADS self->filling = false;
     dsq_py_leave(self->db);
     if (self->count > 0) {
         return true;
@@ -180,8 +175,7 @@ static bool refill(struct dsq_py_iterator *self)
 
 static PyObject *make_item(const struct record *record)
 {
-    PyObject *key =
-        PyUnicode_DecodeUTF8(record->key, (Py_ssize_t)record->key_size, "strict");
+    PyObject *key = PyUnicode_DecodeUTF8(record->key, (Py_ssize_t)record->key_size, "strict");
     PyObject *value = PyBytes_FromStringAndSize(record->value, (Py_ssize_t)record->value_size);
     PyObject *item = key != NULL && value != NULL ? PyTuple_Pack(2, key, value) : NULL;
     Py_XDECREF(key);

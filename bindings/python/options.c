@@ -6,11 +6,16 @@
 _Static_assert(DSQ_DEFAULT_QUEUE_BYTES == 67108864, "the signature below says so");
 
 #define SIGNATURE                                                                                  \
-    "DictSQLite(db_path, hot_capacity=" TEXT(DSQ_DEFAULT_HOT_CAPACITY) ", enable_async=True, "     \
-    "persist_mode='writethrough', encryption_password=None, enable_safe_pickle=None, "             \
-    "safe_pickle_allowed_modules=None, *, hot_bytes=None, queue_bytes=67108864, "                  \
-    "synchronous='full', flush_interval_ms=" TEXT(DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "              \
-    "buffer_size=" TEXT(DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True)\n--\n\n"
+    "DictSQLite(db_path, hot_capacity=" TEXT(                                                      \
+        DSQ_DEFAULT_HOT_CAPACITY) ", enable_async=True, "                                          \
+                                  "persist_mode='writethrough', encryption_password=None, "        \
+                                  "enable_safe_pickle=None, "                                      \
+                                  "safe_pickle_allowed_modules=None, *, hot_bytes=None, "          \
+                                  "queue_bytes=67108864, "                                         \
+                                  "synchronous='full', flush_interval_ms=" TEXT(                   \
+                                      DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "                          \
+                                                                     "buffer_size=" TEXT(          \
+                                                                         DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True)\n--\n\n"
 
 const char dsq_py_options_doc[] = SIGNATURE
     "A persistent dictionary of str keys and bytes values.\n"

@@ -51,14 +51,22 @@ static bool add_numbers(PyObject *dict, const struct dsq_stats *stats)
         const char *name;
         uint64_t value;
     } numbers[] = {
-        {"hot_records", stats->hot_records},     {"hot_bytes", stats->hot_bytes},
-        {"hits", stats->hits},                   {"misses", stats->misses},
-        {"evictions", stats->evictions},         {"queued_bytes", stats->queued_bytes},
-        {"unfolded", stats->unfolded},           {"commits", stats->commits},
-        {"commit_errors", stats->commit_errors}, {"folds", stats->folds},
-        {"seq", stats->seq},                     {"durable_seq", stats->durable_seq},
-        {"retired_bytes", stats->retired_bytes}, {"wal_bytes", stats->wal_bytes},
-        {"table_slots", stats->table_slots},     {"resizes", stats->resizes},
+        {"hot_records", stats->hot_records},
+        {"hot_bytes", stats->hot_bytes},
+        {"hits", stats->hits},
+        {"misses", stats->misses},
+        {"evictions", stats->evictions},
+        {"queued_bytes", stats->queued_bytes},
+        {"unfolded", stats->unfolded},
+        {"commits", stats->commits},
+        {"commit_errors", stats->commit_errors},
+        {"folds", stats->folds},
+        {"seq", stats->seq},
+        {"durable_seq", stats->durable_seq},
+        {"retired_bytes", stats->retired_bytes},
+        {"wal_bytes", stats->wal_bytes},
+        {"table_slots", stats->table_slots},
+        {"resizes", stats->resizes},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (!add(dict, numbers[i].name, PyLong_FromUnsignedLongLong(numbers[i].value))) {
@@ -127,10 +135,8 @@ Py_ssize_t dsq_py_count(struct dsq_py_db *self)
     if (!known_count(self, &count)) {
         int status;
         dsq_py_enter(self);
-        Py_BEGIN_ALLOW_THREADS
-        status = dsq_count(self->db, &count);
-        Py_END_ALLOW_THREADS
-        dsq_py_leave(self);
+        Py_BEGIN_ALLOW_THREADS status = dsq_count(self->db, &count);
+        Py_END_ALLOW_THREADS dsq_py_leave(self);
         if (status != DSQ_OK) {
             dsq_py_raise_status(self, status);
             return -1;
@@ -164,10 +170,8 @@ int dsq_py_any(struct dsq_py_db *self)
     }
     int status;
     dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS
-    status = find_first(self->db);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(self);
+    Py_BEGIN_ALLOW_THREADS status = find_first(self->db);
+    Py_END_ALLOW_THREADS dsq_py_leave(self);
     if (status < 0) {
         dsq_py_raise_status(self, status);
         return -1;

@@ -80,10 +80,8 @@ static bool flush_entries(struct gathering *g)
     }
     int status;
     dsq_py_enter(g->db);
-    Py_BEGIN_ALLOW_THREADS
-    status = store(g->db->db, g);
-    Py_END_ALLOW_THREADS
-    dsq_py_leave(g->db);
+    Py_BEGIN_ALLOW_THREADS status = store(g->db->db, g);
+    Py_END_ALLOW_THREADS dsq_py_leave(g->db);
     if (status != DSQ_OK) {
         dsq_py_raise_status(g->db, status);
         return false;

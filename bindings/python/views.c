@@ -4,8 +4,7 @@
 #include "bindings/python/stats.h"
 
 struct view {
-    PyObject_HEAD
-    struct dsq_py_db *db;
+    PyObject_HEAD struct dsq_py_db *db;
 };
 
 static struct dsq_py_db *db_of(PyObject *view)
@@ -162,7 +161,8 @@ static PyObject *compare(PyObject *self, PyObject *other, int operation)
 
 static PyMethodDef set_methods[] = {
     {"isdisjoint", is_disjoint, METH_O,
-     "isdisjoint($self, other, /)\n--\n\nWhether the view and the iterable have nothing in common."},
+     "isdisjoint($self, other, /)\n--\n\nWhether the view and the iterable have nothing in "
+     "common."},
     {NULL, NULL, 0, NULL},
 };
 
