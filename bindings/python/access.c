@@ -21,20 +21,21 @@ static void take_bytes(void *context, const void *value, size_t size)
     }
 }
 
-/* Makes bytes of a large value, copying without the GIL.  The caller has entered self. */
-static PyObject *copy_large(const void *value, size_t size)
+/* Makes bytes of a large value, copying without the GIL. */
+static PyObject *copy_large(struct dsq_py_db *self, const void *value, size_t size)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     if (bytes != NULL) {
-        Py_BEGIN_ALLOW_THREADS memcpy(PyBytes_AS_STRING(bytes), value, size);
-        Py_END_ALLOW_THREADS
+        PyThreadState *thread = dsq_py_enter(self);
+        memcpy(PyBytes_AS_STRING(bytes), value, size);
+        dsq_py_leave(self, thread);
     }
     return bytes;
 }
 
-static PyObject *copy_value(const void *value, size_t size)
+static PyObject *copy_value(struct dsq_py_db *self, const void *value, size_t size)
 {
-    return size > LARGE_VALUE_BYTES ? copy_large(value, size)
+    return size > LARGE_VALUE_BYTES ? copy_large(self, value, size)
                                     : PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
 }
 
@@ -42,17 +43,18 @@ static PyObject *copy_value(const void *value, size_t size)
 static PyObject *get_waiting(struct dsq_py_db *self, const struct dsq_py_key *key)
 {
     struct dsq_view view;
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_view(self->db, key->data, key->size, &view);
+    dsq_py_leave(self, thread);
+    if (status < 0) {
+        return dsq_py_raise_status(self, status);
+    }
     PyObject *bytes = NULL;
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status = dsq_view(self->db, key->data, key->size, &view);
-    Py_END_ALLOW_THREADS if (status == DSQ_OK)
-    {
-        bytes = copy_value(view.data, view.size);
+    if (status == DSQ_OK) {
+        bytes = copy_value(self, view.data, view.size);
         dsq_view_release(self->db, &view);
     }
-    dsq_py_leave(self);
-    return status >= 0 ? bytes : dsq_py_raise_status(self, status);
+    return bytes;
 }
 
 PyObject *dsq_py_get(struct dsq_py_db *self, PyObject *key_object)
@@ -71,10 +73,9 @@ PyObject *dsq_py_get(struct dsq_py_db *self, PyObject *key_object)
 
 static int contains_waiting(struct dsq_py_db *self, const struct dsq_py_key *key)
 {
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status = dsq_contains(self->db, key->data, key->size);
-    Py_END_ALLOW_THREADS dsq_py_leave(self);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_contains(self->db, key->data, key->size);
+    dsq_py_leave(self, thread);
     return status;
 }
 
@@ -104,11 +105,9 @@ static int put(struct dsq_py_db *self, const struct dsq_py_key *key,
             return status;
         }
     }
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status =
-        dsq_put(self->db, key->data, key->size, value->data, value->size);
-    Py_END_ALLOW_THREADS dsq_py_leave(self);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_put(self->db, key->data, key->size, value->data, value->size);
+    dsq_py_leave(self, thread);
     return status;
 }
 
@@ -132,7 +131,7 @@ int dsq_py_set(struct dsq_py_db *self, PyObject *key_object, PyObject *value_obj
     return result;
 }
 
-static int delete (struct dsq_py_db *self, const struct dsq_py_key *key)
+static int remove_key(struct dsq_py_db *self, const struct dsq_py_key *key)
 {
     if (self->mode != DSQ_MODE_WRITETHROUGH) {
         int status = dsq_delete_nowait(self->db, key->data, key->size);
@@ -140,10 +139,9 @@ static int delete (struct dsq_py_db *self, const struct dsq_py_key *key)
             return status;
         }
     }
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status = dsq_delete(self->db, key->data, key->size);
-    Py_END_ALLOW_THREADS dsq_py_leave(self);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_delete(self->db, key->data, key->size);
+    dsq_py_leave(self, thread);
     return status;
 }
 
@@ -153,7 +151,7 @@ int dsq_py_delete(struct dsq_py_db *self, PyObject *key_object)
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
         return -1;
     }
-    int status = delete (self, &key);
+    int status = remove_key(self, &key);
     if (status == DSQ_OK) {
         return 0;
     }
@@ -165,10 +163,10 @@ int dsq_py_delete(struct dsq_py_db *self, PyObject *key_object)
     return -1;
 }
 
-/* Makes bytes of a copy that the library handed out, and frees it.  The caller entered self. */
-static PyObject *take_copy(void *copy, size_t size)
+/* Makes bytes of a copy that the library handed out, and frees it. */
+static PyObject *take_copy(struct dsq_py_db *self, void *copy, size_t size)
 {
-    PyObject *bytes = copy_value(copy, size);
+    PyObject *bytes = copy_value(self, copy, size);
     dsq_free(copy);
     return bytes;
 }
@@ -181,12 +179,13 @@ PyObject *dsq_py_pop(struct dsq_py_db *self, PyObject *key_object)
     }
     void *copy;
     size_t size;
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status = dsq_pop(self->db, key.data, key.size, &copy, &size);
-    Py_END_ALLOW_THREADS PyObject *bytes = status == DSQ_OK ? take_copy(copy, size) : NULL;
-    dsq_py_leave(self);
-    return status >= 0 ? bytes : dsq_py_raise_status(self, status);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_pop(self->db, key.data, key.size, &copy, &size);
+    dsq_py_leave(self, thread);
+    if (status < 0) {
+        return dsq_py_raise_status(self, status);
+    }
+    return status == DSQ_OK ? take_copy(self, copy, size) : NULL;
 }
 
 /* bytes: exactly that.  As dsq_py_setdefault, for a key that the hot tier did not find. */
@@ -194,25 +193,18 @@ static PyObject *get_or_put(struct dsq_py_db *self, const struct dsq_py_key *key
 {
     void *copy;
     size_t size;
-    int status;
-    PyObject *existing = NULL;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status =
-        dsq_get_or_put(self->db, key->data, key->size, PyBytes_AS_STRING(bytes),
-                       (size_t)PyBytes_GET_SIZE(bytes), &copy, &size);
-    Py_END_ALLOW_THREADS if (status == DSQ_EXISTS)
-    {
-        existing = take_copy(copy, size);
-    }
-    dsq_py_leave(self);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_get_or_put(self->db, key->data, key->size, PyBytes_AS_STRING(bytes),
+                                (size_t)PyBytes_GET_SIZE(bytes), &copy, &size);
+    dsq_py_leave(self, thread);
     if (status < 0) {
         return dsq_py_raise_status(self, status);
     }
-    if (status == DSQ_OK) {
-        Py_INCREF(bytes);
-        return bytes;
+    if (status == DSQ_EXISTS) {
+        return take_copy(self, copy, size);
     }
-    return existing;
+    Py_INCREF(bytes);
+    return bytes;
 }
 
 PyObject *dsq_py_setdefault(struct dsq_py_db *self, PyObject *key_object, PyObject *value)

@@ -217,10 +217,9 @@ static PyObject *db_resume(PyObject *object, PyObject *unused)
     if (!dsq_py_ready(self)) {
         return NULL;
     }
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status = dsq_resume(self->db);
-    Py_END_ALLOW_THREADS dsq_py_leave(self);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_resume(self->db);
+    dsq_py_leave(self, thread);
     if (status != DSQ_OK) {
         return dsq_py_raise_status(self, status);
     }

@@ -38,10 +38,9 @@ static bool parse_deadline(PyObject *timeout, int64_t *deadline_ms)
 
 static int flush_slice(struct dsq_py_db *self, int64_t slice_ms)
 {
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status = dsq_flush(self->db, slice_ms);
-    Py_END_ALLOW_THREADS dsq_py_leave(self);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = dsq_flush(self->db, slice_ms);
+    dsq_py_leave(self, thread);
     return status;
 }
 

@@ -111,9 +111,11 @@ static int wait_for_change(struct dsq_py_db *self)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&self->lock);
-    Py_BEGIN_ALLOW_THREADS pthread_cond_timedwait(&self->changed, &self->lock, &until);
+    PyThreadState *thread = PyEval_SaveThread();
+    pthread_cond_timedwait(&self->changed, &self->lock, &until);
     pthread_mutex_unlock(&self->lock);
-    Py_END_ALLOW_THREADS return PyErr_CheckSignals();
+    PyEval_RestoreThread(thread);
+    return PyErr_CheckSignals();
 }
 
 static void begin_change(struct dsq_py_db *self, enum dsq_py_phase phase)
@@ -150,11 +152,10 @@ int dsq_py_open(struct dsq_py_db *self, struct dsq_py_options *options)
     options->native.error = &error;
     self->owner = getpid();
     begin_change(self, DSQ_PY_OPENING);
-    int status;
-    Py_BEGIN_ALLOW_THREADS status =
-        dsq_open(PyBytes_AS_STRING(options->encoded), &options->native, &self->db);
-    Py_END_ALLOW_THREADS if (status != DSQ_OK)
-    {
+    PyThreadState *thread = PyEval_SaveThread();
+    int status = dsq_open(PyBytes_AS_STRING(options->encoded), &options->native, &self->db);
+    PyEval_RestoreThread(thread);
+    if (status != DSQ_OK) {
         end_change(self, DSQ_PY_NEW);
         dsq_py_raise(self->module, &error);
         return -1;
@@ -198,10 +199,10 @@ static int close_open_handle(struct dsq_py_db *self)
         }
     }
     dsq_py_iterators_close(self);
-    int status;
-    Py_BEGIN_ALLOW_THREADS status = dsq_close(self->db);
-    Py_END_ALLOW_THREADS if (status == DSQ_OK)
-    {
+    PyThreadState *thread = PyEval_SaveThread();
+    int status = dsq_close(self->db);
+    PyEval_RestoreThread(thread);
+    if (status == DSQ_OK) {
         become_closed(self);
         return 0;
     }
@@ -231,11 +232,11 @@ void dsq_py_dispose(struct dsq_py_db *self)
     /* Off the list before the GIL is given up: nobody may find an object without references. */
     dsq_db *db = self->db;
     become_closed(self);
-    Py_BEGIN_ALLOW_THREADS if (dsq_py_inherited(self) || dsq_close(db) != DSQ_OK)
-    {
+    PyThreadState *thread = PyEval_SaveThread();
+    if (dsq_py_inherited(self) || dsq_close(db) != DSQ_OK) {
         dsq_abandon(db);
     }
-    Py_END_ALLOW_THREADS
+    PyEval_RestoreThread(thread);
 }
 
 void dsq_py_close_all(struct dsq_py_module *module)

@@ -34,7 +34,8 @@ struct dsq_py_iterator;
 enum dsq_py_phase { DSQ_PY_NEW, DSQ_PY_OPENING, DSQ_PY_OPEN, DSQ_PY_CLOSING, DSQ_PY_CLOSED };
 
 struct dsq_py_db {
-    PyObject_HEAD dsq_db *db;
+    PyObject ob_base;
+    dsq_db *db;
     enum dsq_py_phase phase;
     int mode;                     /* enum dsq_persist_mode */
     struct dsq_py_module *module; /* lives as long as our type */
@@ -95,18 +96,23 @@ static inline bool dsq_py_ready(const struct dsq_py_db *self)
     return true;
 }
 
-/* Begins a call that gives the GIL up.  The handle is ready. */
-static inline void dsq_py_enter(struct dsq_py_db *self)
+/*
+ * Begins a call that can wait: gives the GIL up.  The handle is ready, or was, with the GIL held
+ * ever since.  The result is for dsq_py_leave.
+ */
+static inline PyThreadState *dsq_py_enter(struct dsq_py_db *self)
 {
     self->calls++;
+    return PyEval_SaveThread();
 }
 
 /* Wakes whoever waits in dsq_py_close or dsq_py_open. */
 void dsq_py_notify(struct dsq_py_db *self);
 
-/* Ends the call; db may be used on until the GIL is next given up or Python code runs. */
-static inline void dsq_py_leave(struct dsq_py_db *self)
+/* Ends the call.  The handle is good until the GIL is next given up or Python code runs. */
+static inline void dsq_py_leave(struct dsq_py_db *self, PyThreadState *thread)
 {
+    PyEval_RestoreThread(thread);
     if (--self->calls == 0 && self->phase == DSQ_PY_CLOSING) {
         dsq_py_notify(self);
     }

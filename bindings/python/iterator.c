@@ -13,7 +13,8 @@ struct record {
  * into `copies`; one that does not fit there ends its chunk.
  */
 struct dsq_py_iterator {
-    PyObject_HEAD struct dsq_py_db *db;      /* NULL once exhausted */
+    PyObject ob_base;
+    struct dsq_py_db *db;                    /* NULL once exhausted */
     dsq_cursor *cursor;                      /* NULL once exhausted or closed with db */
     struct dsq_py_iterator *previous, *next; /* among db's iterators while cursor is open */
     enum dsq_py_view_kind kind;
@@ -86,10 +87,9 @@ PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind)
         Py_XDECREF(self);
         return NULL;
     }
-    int status;
-    dsq_py_enter(db);
-    Py_BEGIN_ALLOW_THREADS status = dsq_cursor_open(db->db, NULL, &self->cursor);
-    Py_END_ALLOW_THREADS dsq_py_leave(db);
+    PyThreadState *thread = dsq_py_enter(db);
+    int status = dsq_cursor_open(db->db, NULL, &self->cursor);
+    dsq_py_leave(db, thread);
     if (status != DSQ_OK) {
         dsq_py_raise_status(db, status);
         self->cursor = NULL;
@@ -155,12 +155,11 @@ static bool refill(struct dsq_py_iterator *self)
     if (!dsq_py_ready(self->db)) {
         return false;
     }
-    int status;
     self->filling = true;
-    dsq_py_enter(self->db);
-    Py_BEGIN_ALLOW_THREADS status = fill(self);
-    Py_END_ALLOW_THREADS self->filling = false;
-    dsq_py_leave(self->db);
+    PyThreadState *thread = dsq_py_enter(self->db);
+    int status = fill(self);
+    dsq_py_leave(self->db, thread);
+    self->filling = false;
     if (self->count > 0) {
         return true;
     }

@@ -133,10 +133,9 @@ Py_ssize_t dsq_py_count(struct dsq_py_db *self)
         return -1;
     }
     if (!known_count(self, &count)) {
-        int status;
-        dsq_py_enter(self);
-        Py_BEGIN_ALLOW_THREADS status = dsq_count(self->db, &count);
-        Py_END_ALLOW_THREADS dsq_py_leave(self);
+        PyThreadState *thread = dsq_py_enter(self);
+        int status = dsq_count(self->db, &count);
+        dsq_py_leave(self, thread);
         if (status != DSQ_OK) {
             dsq_py_raise_status(self, status);
             return -1;
@@ -168,10 +167,9 @@ int dsq_py_any(struct dsq_py_db *self)
     if (known_count(self, &count)) {
         return count != 0;
     }
-    int status;
-    dsq_py_enter(self);
-    Py_BEGIN_ALLOW_THREADS status = find_first(self->db);
-    Py_END_ALLOW_THREADS dsq_py_leave(self);
+    PyThreadState *thread = dsq_py_enter(self);
+    int status = find_first(self->db);
+    dsq_py_leave(self, thread);
     if (status < 0) {
         dsq_py_raise_status(self, status);
         return -1;

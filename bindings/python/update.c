@@ -78,10 +78,9 @@ static bool flush_entries(struct gathering *g)
     if (!dsq_py_ready(g->db)) {
         return false;
     }
-    int status;
-    dsq_py_enter(g->db);
-    Py_BEGIN_ALLOW_THREADS status = store(g->db->db, g);
-    Py_END_ALLOW_THREADS dsq_py_leave(g->db);
+    PyThreadState *thread = dsq_py_enter(g->db);
+    int status = store(g->db->db, g);
+    dsq_py_leave(g->db, thread);
     if (status != DSQ_OK) {
         dsq_py_raise_status(g->db, status);
         return false;

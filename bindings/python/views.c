@@ -4,7 +4,8 @@
 #include "bindings/python/stats.h"
 
 struct view {
-    PyObject_HEAD struct dsq_py_db *db;
+    PyObject ob_base;
+    struct dsq_py_db *db;
 };
 
 static struct dsq_py_db *db_of(PyObject *view)
@@ -210,7 +211,7 @@ static PyType_Slot items_slots[] = {
     {                                                                                              \
         .name = "dictsqlite._core." class_name, .basicsize = sizeof(struct view),                  \
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,               \
-        .slots = class_slots                                                                       \
+        .slots = (class_slots)                                                                     \
     }
 
 PyType_Spec dsq_py_keys_spec = VIEW_SPEC("KeysView", keys_slots);
