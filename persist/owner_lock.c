@@ -66,7 +66,7 @@ static int resolve_missing(const char *path, char **resolved, struct dsq_error *
     if (parent == NULL) {
         status = dsq_error_set(error, status_of_errno(errno), "cannot open %s: directory %s: %m",
                                path, directory);
-    } else if (asprintf(resolved, "%s/%s", parent[1] != '\0' ? parent : "", name) < 0) {
+    } else if (asprintf(resolved, "%s/%s", parent, name) < 0) {
         *resolved = NULL;
         status = out_of_memory(error, path);
     }
