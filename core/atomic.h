@@ -45,6 +45,10 @@
     atomic_fetch_sub_explicit((object), (value), memory_order_seq_cst)
 #define dsq_or_acq_rel(object, value)                                                              \
     atomic_fetch_or_explicit((object), (value), memory_order_acq_rel)
+#define dsq_or_seq_cst(object, value)                                                              \
+    atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
+#define dsq_and_seq_cst(object, value)                                                             \
+    atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
 
 /*
  * Compare-and-swap, never spuriously failing.  On failure *expected becomes the value found: the
@@ -53,6 +57,9 @@
 #define dsq_cas_acq_rel(object, expected, desired)                                                 \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_acq_rel, \
                                             memory_order_acquire)
+#define dsq_cas_seq_cst(object, expected, desired)                                                 \
+    atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, \
+                                            memory_order_seq_cst)
 #define dsq_cas_relaxed(object, expected, desired)                                                 \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_relaxed, \
                                             memory_order_relaxed)

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/event.h"
 #include "core/platform.h"
+#include "core/thread.h"
 
 #define STACKS 8
 #define WAKE_BYTES (UINT64_C(64) * 1024)
@@ -162,7 +163,7 @@ int dsq_reclaim_new(uint64_t cap_bytes, struct dsq_reclaim **reclaim, struct dsq
     dsq_event_init(&made->freed);
     made->cap_bytes = cap_bytes;
     pthread_once(&fork_once, register_fork_handlers);
-    if (pthread_create(&made->thread, NULL, reclaimer, made) != 0) {
+    if (dsq_thread_start(&made->thread, "dsq-reclaimer", reclaimer, made) != DSQ_OK) {
         free(made);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "the reclaimer thread cannot be started");
     }

@@ -152,18 +152,26 @@ static inline void dsq_record_touch(struct dsq_record *record)
     }
 }
 
-/* Pairs with every move of the state: what the mover did before is seen. */
+/*
+ * Pairs with every move of the state: what the mover did before is seen.  seq_cst for the handshake
+ * above; costs no more than acquire on the machines we know.
+ */
 static inline enum dsq_record_state dsq_record_state(const struct dsq_record *record)
 {
-    return (enum dsq_record_state)dsq_load_acquire(&record->state);
+    return (enum dsq_record_state)dsq_load_seq_cst(&record->state);
 }
 
-/* One step of the state machine; false if the record was not in state `from`. */
+/*
+ * One step of the state machine; false if the record was not in state `from`.  seq_cst, because
+ * PENDING -> READY is one half of the handshake with a committer that is going to sleep
+ * (persist/committer.h): "I settle, then look whether it carries" against "it says that it carries,
+ * then looks whether I have settled".
+ */
 static inline bool dsq_record_move(struct dsq_record *record, enum dsq_record_state from,
                                    enum dsq_record_state to)
 {
     uint8_t expected = (uint8_t)from;
-    return dsq_cas_acq_rel(&record->state, &expected, (uint8_t)to);
+    return dsq_cas_seq_cst(&record->state, &expected, (uint8_t)to);
 }
 
 /* Takes a reference unless the last one is already gone. */

@@ -75,6 +75,12 @@ static bool is_over_budget(const struct dsq_map *map, const struct dsq_table *sh
            dsq_load_relaxed(&shard->bytes) > map->shard_bytes;
 }
 
+bool dsq_map_has_room(const struct dsq_map *map, const struct dsq_table *shard)
+{
+    return dsq_load_relaxed(&shard->live) < map->shard_capacity ||
+           dsq_load_relaxed(&shard->pinned_epoch) != dsq_load_relaxed(&map->clean_epoch);
+}
+
 void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard)
 {
     uint64_t epoch = dsq_load_acquire(&map->clean_epoch);

@@ -62,6 +62,12 @@ static inline bool dsq_map_is_complete(const struct dsq_map *map)
  */
 void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard);
 
+/*
+ * Whether one more record can be expected to find its place: false while the shard is full of what
+ * cannot be evicted.
+ */
+bool dsq_map_has_room(const struct dsq_map *map, const struct dsq_table *shard);
+
 /* To be called by the committer after records became CLEAN and before it trims. */
 void dsq_map_advance_clean_epoch(struct dsq_map *map);
 

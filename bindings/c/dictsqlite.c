@@ -1,0 +1,473 @@
+/*
+ * The C API: the composition root, where the layers meet.  Checks arguments, keeps the handle's last
+ * error, and translates between the public types and those of persist.
+ */
+#include "bindings/c/dictsqlite.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bindings/c/handle.h"
+#include "core/error.h"
+#include "core/event.h"
+#include "core/platform.h"
+#include "persist/sqlite_store.h"
+
+const char *dsq_version(void)
+{
+    return DSQ_VERSION_STRING;
+}
+
+const char *dsq_strerror(int status)
+{
+    return dsq_status_sentence(status);
+}
+
+const char *dsq_strstatus(int status)
+{
+    const char *name = dsq_status_name(status);
+
+    return name != NULL ? name : "unknown status";
+}
+
+int dsq_handle_enter(dsq_db *db)
+{
+    if (db == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    if (db->fork_generation != dsq_fork_generation()) {
+        return DSQ_ERR_FORKED;
+    }
+    return dsq_load_acquire(&db->closing) ? DSQ_ERR_CLOSED : DSQ_OK;
+}
+
+int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error)
+{
+    if (status < 0 && db != NULL && status != DSQ_ERR_FORKED) {
+        if (error->status != status) {
+            dsq_error_set(error, status, "%s", dsq_status_sentence(status));
+        }
+        pthread_mutex_lock(&db->error_lock);
+        db->last_error = *error;
+        pthread_mutex_unlock(&db->error_lock);
+    }
+    return status;
+}
+
+void dsq_last_error(dsq_db *db, struct dsq_error *error)
+{
+    if (db == NULL || db->fork_generation != dsq_fork_generation()) {
+        int status = db == NULL ? DSQ_ERR_INVALID : DSQ_ERR_FORKED;
+
+        dsq_error_set(error, status, "%s", dsq_status_sentence(status));
+        return;
+    }
+    pthread_mutex_lock(&db->error_lock);
+    *error = db->last_error;
+    pthread_mutex_unlock(&db->error_lock);
+}
+
+int dsq_check_bytes(struct dsq_bytes bytes, size_t limit, const char *what,
+                    struct dsq_error *error)
+{
+    if (bytes.data == NULL && bytes.size != 0) {
+        return dsq_error_set(error, DSQ_ERR_INVALID, "the %s is NULL but has a size", what);
+    }
+    if (bytes.size > limit) {
+        return dsq_error_set(error, DSQ_ERR_TOO_BIG, "the %s has %zu bytes, the limit is %zu",
+                             what, bytes.size, limit);
+    }
+    return DSQ_OK;
+}
+
+/* What every call with a key starts with. */
+static int enter_with_key(dsq_db *db, struct dsq_bytes key, struct dsq_error *error)
+{
+    int status = dsq_handle_enter(db);
+
+    error->status = DSQ_OK;
+    if (status == DSQ_OK) {
+        status = dsq_check_bytes(key, DSQ_KEY_SIZE_MAX, "key", error);
+    }
+    return status;
+}
+
+static const struct dsq_options default_options;
+
+static int invalid(struct dsq_error *error, const char *option)
+{
+    return dsq_error_set(error, DSQ_ERR_INVALID, "the option %s is out of its range", option);
+}
+
+/* Options to the tier's configuration: defaults filled in, ranges checked. */
+static int configure(const struct dsq_options *options, const char *path,
+                     struct dsq_tier_config *config, struct dsq_error *error)
+{
+    bool memory = path != NULL && strcmp(path, ":memory:") == 0;
+
+    if (options->persist_mode < DSQ_MODE_DEFAULT || options->persist_mode > DSQ_MODE_MEMORY) {
+        return invalid(error, "persist_mode");
+    }
+    if (options->synchronous < DSQ_SYNCHRONOUS_DEFAULT ||
+        options->synchronous > DSQ_SYNCHRONOUS_NORMAL) {
+        return invalid(error, "synchronous");
+    }
+    if (memory || options->persist_mode == DSQ_MODE_MEMORY) {
+        config->mode = DSQ_TIER_MEMORY;
+    } else {
+        config->mode = options->persist_mode == DSQ_MODE_LAZY ? DSQ_TIER_LAZY
+                                                              : DSQ_TIER_WRITETHROUGH;
+    }
+    if (config->mode == DSQ_TIER_MEMORY && options->readonly) {
+        return dsq_error_set(error, DSQ_ERR_INVALID, "memory mode cannot be readonly");
+    }
+    config->readonly = options->readonly != 0;
+    config->hot_capacity =
+        options->hot_capacity != 0 ? options->hot_capacity : DSQ_DEFAULT_HOT_CAPACITY;
+    config->hot_bytes = options->hot_bytes;
+    config->committer = (struct dsq_committer_config){
+        .lazy = config->mode == DSQ_TIER_LAZY,
+        .timer = !options->manual_flush,
+        .flush_interval_ms = options->flush_interval_ms != 0 ? options->flush_interval_ms
+                                                             : DSQ_DEFAULT_FLUSH_INTERVAL_MS,
+        .slack_ms = DSQ_LAZY_SLACK_MS,
+        .buffer_size =
+            options->buffer_size != 0 ? options->buffer_size : DSQ_DEFAULT_BUFFER_SIZE,
+        .queue_bytes = options->queue_bytes != 0 ? options->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES,
+    };
+    return DSQ_OK;
+}
+
+static int open_store(const char *path, const struct dsq_options *options,
+                      struct dsq_store **store, struct dsq_error *error)
+{
+    struct dsq_sqlite_options sqlite = {
+        .readonly = options->readonly != 0,
+        .must_exist = options->must_exist != 0,
+        .synchronous_normal = options->synchronous == DSQ_SYNCHRONOUS_NORMAL,
+    };
+
+    if (path == NULL || path[0] == '\0') {
+        return dsq_error_set(error, DSQ_ERR_INVALID, "a persistent store needs a path");
+    }
+    return dsq_sqlite_store_open(path, &sqlite, store, error);
+}
+
+static int open_tier(const char *path, const struct dsq_options *options, struct dsq_tier **tier,
+                     struct dsq_error *error)
+{
+    struct dsq_tier_config config = {0};
+    struct dsq_store *store = NULL;
+    int status = configure(options, path, &config, error);
+
+    if (status == DSQ_OK && config.mode != DSQ_TIER_MEMORY) {
+        status = open_store(path, options, &store, error);
+    }
+    if (status != DSQ_OK) {
+        return status;
+    }
+    status = dsq_tier_open(&config, store, tier, error);
+    if (status != DSQ_OK && store != NULL) {
+        (void)store->ops->close(store, NULL);
+    }
+    return status;
+}
+
+int dsq_open(const char *path, const struct dsq_options *options, dsq_db **db)
+{
+    struct dsq_error error = {0};
+    dsq_db *made;
+    int status;
+
+    if (db == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    *db = NULL;
+    options = options != NULL ? options : &default_options;
+    made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return dsq_error_set(options->error, DSQ_ERR_NOMEM, "out of memory for the handle");
+    }
+    status = open_tier(path, options, &made->tier, &error);
+    if (status != DSQ_OK) {
+        free(made);
+        return dsq_error_set(options->error, status, "%s", error.message);
+    }
+    made->fork_generation = dsq_fork_generation();
+    pthread_mutex_init(&made->error_lock, NULL);
+    *db = made;
+    return DSQ_OK;
+}
+
+int dsq_close(dsq_db *db)
+{
+    struct dsq_error error = {0};
+    bool gone = false;
+    int status;
+
+    if (db == NULL) {
+        return DSQ_OK;
+    }
+    status = dsq_handle_enter(db);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    if (dsq_load_acquire(&db->pins) != 0) {
+        return dsq_handle_leave(db, DSQ_ERR_BUSY, &error);
+    }
+    dsq_store_release(&db->closing, true);
+    status = dsq_tier_close(db->tier, &gone, &error);
+    if (!gone) {
+        dsq_store_release(&db->closing, false);
+        return dsq_handle_leave(db, status, &error);
+    }
+    pthread_mutex_destroy(&db->error_lock);
+    free(db);
+    return status;
+}
+
+void dsq_abandon(dsq_db *db)
+{
+    if (db != NULL) {
+        bool forked = db->fork_generation != dsq_fork_generation();
+
+        dsq_tier_abandon(db->tier, forked);
+        if (!forked) {
+            pthread_mutex_destroy(&db->error_lock);
+        }
+        free(db);
+    }
+}
+
+static int put(dsq_db *db, struct dsq_bytes key, struct dsq_bytes value, bool nowait)
+{
+    struct dsq_error error;
+    int status = enter_with_key(db, key, &error);
+
+    if (status == DSQ_OK) {
+        status = dsq_check_bytes(value, DSQ_VALUE_SIZE_MAX, "value", &error);
+    }
+    if (status == DSQ_OK) {
+        status = dsq_tier_put(db->tier, key, value, nowait, &error);
+    }
+    return dsq_handle_leave(db, status, &error);
+}
+
+int dsq_put(dsq_db *db, const void *key, size_t key_size, const void *value, size_t value_size)
+{
+    return put(db, (struct dsq_bytes){key, key_size}, (struct dsq_bytes){value, value_size}, false);
+}
+
+int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const void *value,
+                   size_t value_size)
+{
+    return put(db, (struct dsq_bytes){key, key_size}, (struct dsq_bytes){value, value_size}, true);
+}
+
+/* A change, with the value that was there handed out as a pinned record, or NULL. */
+static int change(dsq_db *db, struct dsq_bytes key, const struct dsq_change *what, bool nowait,
+                  struct dsq_record **seen)
+{
+    struct dsq_error error;
+    int status = enter_with_key(db, key, &error);
+
+    if (status == DSQ_OK) {
+        status = dsq_check_bytes(what->value, DSQ_VALUE_SIZE_MAX, "value", &error);
+    }
+    if (status == DSQ_OK) {
+        status = dsq_tier_change(db->tier, key, what, nowait, seen, &error);
+    }
+    return dsq_handle_leave(db, status, &error);
+}
+
+static const struct dsq_change delete_change = {
+    .when_present = true,
+    .kind = DSQ_RECORD_TOMBSTONE,
+};
+
+int dsq_delete(dsq_db *db, const void *key, size_t key_size)
+{
+    return change(db, (struct dsq_bytes){key, key_size}, &delete_change, false, NULL);
+}
+
+int dsq_delete_nowait(dsq_db *db, const void *key, size_t key_size)
+{
+    return change(db, (struct dsq_bytes){key, key_size}, &delete_change, true, NULL);
+}
+
+/* Hands out a copy of a pinned record's value and unpins it; status if that works. */
+static int copy_out(dsq_db *db, struct dsq_record *record, int status, void **value,
+                    size_t *value_size)
+{
+    struct dsq_bytes bytes = dsq_record_value(record);
+    struct dsq_error error = {0};
+
+    *value = malloc(bytes.size != 0 ? bytes.size : 1);
+    if (*value == NULL) {
+        status = dsq_error_set(&error, DSQ_ERR_NOMEM, "out of memory for a value of %zu bytes",
+                               bytes.size);
+    } else {
+        memcpy(*value, bytes.data, bytes.size);
+        *value_size = bytes.size;
+    }
+    dsq_record_release(db->tier->reclaim, record);
+    return dsq_handle_leave(db, status, &error);
+}
+
+int dsq_pop(dsq_db *db, const void *key, size_t key_size, void **value, size_t *value_size)
+{
+    struct dsq_record *seen = NULL;
+    int status;
+
+    if (value == NULL || value_size == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    *value = NULL;
+    status = change(db, (struct dsq_bytes){key, key_size}, &delete_change, false, &seen);
+    return seen != NULL ? copy_out(db, seen, status, value, value_size) : status;
+}
+
+int dsq_get_or_put(dsq_db *db, const void *key, size_t key_size, const void *value,
+                   size_t value_size, void **existing, size_t *existing_size)
+{
+    struct dsq_change add = {
+        .when_present = false,
+        .kind = DSQ_RECORD_VALUE,
+        .value = {value, value_size},
+    };
+    struct dsq_record *seen = NULL;
+    int status;
+
+    if (existing == NULL || existing_size == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    *existing = NULL;
+    status = change(db, (struct dsq_bytes){key, key_size}, &add, false, &seen);
+    return seen != NULL ? copy_out(db, seen, status, existing, existing_size) : status;
+}
+
+static int pin(dsq_db *db, struct dsq_bytes key, struct dsq_record **record)
+{
+    struct dsq_error error;
+    int status = enter_with_key(db, key, &error);
+
+    if (status == DSQ_OK) {
+        status = dsq_tier_pin(db->tier, key, record, &error);
+    }
+    return dsq_handle_leave(db, status, &error);
+}
+
+int dsq_get(dsq_db *db, const void *key, size_t key_size, void **value, size_t *value_size)
+{
+    struct dsq_record *record = NULL;
+    int status;
+
+    if (value == NULL || value_size == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    *value = NULL;
+    status = pin(db, (struct dsq_bytes){key, key_size}, &record);
+    return status == DSQ_OK ? copy_out(db, record, status, value, value_size) : status;
+}
+
+void dsq_free(void *value)
+{
+    free(value);
+}
+
+int dsq_contains(dsq_db *db, const void *key, size_t key_size)
+{
+    struct dsq_record *record = NULL;
+    int status = dsq_peek(db, key, key_size, NULL, NULL);
+
+    if (status != DSQ_WOULD_BLOCK) {
+        return status;
+    }
+    status = pin(db, (struct dsq_bytes){key, key_size}, &record);
+    if (status == DSQ_OK) {
+        dsq_record_release(db->tier->reclaim, record);
+    }
+    return status;
+}
+
+int dsq_view(dsq_db *db, const void *key, size_t key_size, struct dsq_view *view)
+{
+    struct dsq_record *record = NULL;
+    struct dsq_bytes value;
+    int status;
+
+    if (view == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    *view = (struct dsq_view){0};
+    status = pin(db, (struct dsq_bytes){key, key_size}, &record);
+    if (status == DSQ_OK) {
+        dsq_add_relaxed(&db->pins, 1);
+        value = dsq_record_value(record);
+        *view = (struct dsq_view){value.data, value.size, record};
+    }
+    return status;
+}
+
+void dsq_view_release(dsq_db *db, struct dsq_view *view)
+{
+    if (db != NULL && view != NULL && view->pin != NULL) {
+        dsq_record_release(db->tier->reclaim, view->pin);
+        dsq_sub_acq_rel(&db->pins, 1);
+        *view = (struct dsq_view){0};
+    }
+}
+
+int dsq_peek(dsq_db *db, const void *key, size_t key_size, dsq_visitor visitor, void *context)
+{
+    struct dsq_bytes bytes = {key, key_size};
+    struct dsq_error error;
+    int status = enter_with_key(db, bytes, &error);
+
+    if (status == DSQ_OK) {
+        return dsq_tier_peek(db->tier, bytes, visitor, context);
+    }
+    return dsq_handle_leave(db, status, &error);
+}
+
+int dsq_count(dsq_db *db, uint64_t *count)
+{
+    struct dsq_error error = {0};
+    int status = dsq_handle_enter(db);
+
+    if (count == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    if (status == DSQ_OK) {
+        status = dsq_tier_count(db->tier, count, &error);
+    }
+    return dsq_handle_leave(db, status, &error);
+}
+
+int dsq_flush(dsq_db *db, int64_t timeout_ms)
+{
+    struct dsq_error error = {0};
+    int status = dsq_handle_enter(db);
+
+    if (status == DSQ_OK) {
+        uint64_t deadline_ns = DSQ_NO_DEADLINE;
+
+        if (timeout_ms >= 0 && (uint64_t)timeout_ms < DSQ_NO_DEADLINE / DSQ_NS_PER_MS / 2) {
+            deadline_ns = dsq_now_ns() + (uint64_t)timeout_ms * DSQ_NS_PER_MS;
+        }
+        status = dsq_tier_flush(db->tier, deadline_ns, &error);
+    }
+    return dsq_handle_leave(db, status, &error);
+}
+
+int dsq_resume(dsq_db *db)
+{
+    struct dsq_error error = {0};
+    int status = dsq_handle_enter(db);
+
+    if (status == DSQ_OK) {
+        status = dsq_tier_resume(db->tier, &error);
+    }
+    return dsq_handle_leave(db, status, &error);
+}

@@ -1,0 +1,33 @@
+/* The handle behind dsq_db, and what every entry point of the API does first and last. */
+#ifndef DSQ_BINDINGS_C_HANDLE_H
+#define DSQ_BINDINGS_C_HANDLE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bindings/c/dictsqlite.h"
+#include "core/atomic.h"
+#include "core/bytes.h"
+#include "persist/tier.h"
+
+struct dsq_db {
+    struct dsq_tier *tier;
+    uint64_t fork_generation; /* of the process that opened it */
+    _Atomic bool closing;
+    _Atomic int64_t pins; /* views and cursors that are open */
+    pthread_mutex_t error_lock;
+    struct dsq_error last_error;
+};
+
+/* DSQ_OK if the handle may be used: else DSQ_ERR_INVALID, DSQ_ERR_FORKED or DSQ_ERR_CLOSED. */
+int dsq_handle_enter(dsq_db *db);
+
+/* Keeps *error, completed if it does not describe the status, as the last error; returns status. */
+int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error);
+
+/* DSQ_ERR_INVALID for NULL with a size, DSQ_ERR_TOO_BIG above the limit; the message names `what`. */
+int dsq_check_bytes(struct dsq_bytes bytes, size_t limit, const char *what,
+                    struct dsq_error *error);
+
+#endif

@@ -1,0 +1,22 @@
+#include "core/thread.h"
+
+#include <signal.h>
+
+#include "core/status.h"
+
+int dsq_thread_start(pthread_t *thread, const char *name, void *(*body)(void *), void *argument)
+{
+    sigset_t all;
+    sigset_t before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(thread, NULL, body, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0) {
+        return DSQ_ERR_NOMEM;
+    }
+    pthread_setname_np(*thread, name);
+    return DSQ_OK;
+}

@@ -1,0 +1,14 @@
+/* Starting a thread of the library's own. */
+#ifndef DSQ_CORE_THREAD_H
+#define DSQ_CORE_THREAD_H
+
+#include <pthread.h>
+
+/*
+ * Starts a joinable thread with every signal blocked, so that the program's handlers run in the
+ * program's threads, and with a name of at most 15 characters.  DSQ_ERR_NOMEM if it cannot be
+ * started.
+ */
+int dsq_thread_start(pthread_t *thread, const char *name, void *(*body)(void *), void *argument);
+
+#endif

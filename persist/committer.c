@@ -1,0 +1,287 @@
+/*
+ * The writers' side of the committer, its start and its end.
+ *
+ * Handshake of a push with the thread (both sides seq_cst):
+ *
+ *     writer                                  thread
+ *     push the node                           store `sleep`
+ *     add to `pushed`                         load `pushed`: more than taken? then do not sleep
+ *     load `sleep`: IDLE? then wake it        sleep
+ *
+ * At least one of them sees the other.  A settled record and an ended group do the same with
+ * `carrying` in the place of `sleep`.  A demand is stored and then signalled always.
+ */
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "core/platform.h"
+#include "core/reclaim.h"
+#include "core/thread.h"
+#include "persist/committer_internal.h"
+#include "persist/committer_thread.h"
+
+static void init_shared(struct dsq_committer *committer, const struct dsq_committer_config *config,
+                        struct dsq_store *store, struct dsq_map *map)
+{
+    memset(committer, 0, sizeof *committer);
+    committer->config = *config;
+    committer->store = store;
+    committer->map = map;
+    dsq_mpsc_init(&committer->queue);
+    dsq_event_init(&committer->work);
+    dsq_event_init(&committer->progress);
+    dsq_event_init(&committer->room);
+    dsq_store_relaxed(&committer->seq, store->ops->seq(store));
+    dsq_store_relaxed(&committer->durable_seq, store->ops->seq(store));
+    dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
+}
+
+int dsq_committer_new(const struct dsq_committer_config *config, struct dsq_store *store,
+                      struct dsq_map *map, struct dsq_committer **committer,
+                      struct dsq_error *error)
+{
+    struct dsq_committer *made = aligned_alloc(DSQ_CACHE_LINE_BYTES, sizeof *made);
+
+    if (made == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for the committer");
+    }
+    init_shared(made, config, store, map);
+    pthread_mutex_init(&made->error_lock, NULL);
+    if (dsq_thread_start(&made->thread, "dsq-committer", dsq_committer_thread, made) != DSQ_OK) {
+        pthread_mutex_destroy(&made->error_lock);
+        free(made);
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "the committer thread cannot be started");
+    }
+    *committer = made;
+    return DSQ_OK;
+}
+
+static void demand(struct dsq_committer *committer, uint32_t what)
+{
+    dsq_or_seq_cst(&committer->demand, what);
+    dsq_event_signal(&committer->work);
+}
+
+void dsq_committer_abandon(struct dsq_committer *committer)
+{
+    dsq_batch_discard(committer);
+    free(committer->batch.records);
+    free(committer);
+}
+
+void dsq_committer_destroy(struct dsq_committer *committer)
+{
+    demand(committer, DEMAND_STOP);
+    pthread_join(committer->thread, NULL);
+    pthread_mutex_destroy(&committer->error_lock);
+    dsq_committer_abandon(committer);
+}
+
+static bool has_failed(const struct dsq_committer *committer)
+{
+    return dsq_load_seq_cst(&committer->state) == DSQ_COMMITTER_FAILED;
+}
+
+static int failure(struct dsq_committer *committer, struct dsq_error *error)
+{
+    struct dsq_error copy;
+
+    pthread_mutex_lock(&committer->error_lock);
+    copy = committer->error;
+    pthread_mutex_unlock(&committer->error_lock);
+    return dsq_error_set(error, copy.status, "%s", copy.message);
+}
+
+/* Lazy: whether something has waited for its commit longer than promised. */
+static bool is_overdue(const struct dsq_committer *committer)
+{
+    const struct dsq_committer_config *config = &committer->config;
+    uint64_t oldest;
+
+    if (!config->lazy || !config->timer) {
+        return false;
+    }
+    /* Relaxed: a stale value delays the wait by one write. */
+    oldest = dsq_load_relaxed(&committer->oldest_ns);
+    return oldest != 0 &&
+           dsq_now_coarse_ns() >
+               oldest + (config->flush_interval_ms + (uint64_t)config->slack_ms) * DSQ_NS_PER_MS;
+}
+
+static bool reserve(struct dsq_committer *committer, uint64_t bytes)
+{
+    uint64_t before;
+
+    if (is_overdue(committer)) {
+        return false;
+    }
+    before = dsq_add_seq_cst(&committer->queued_bytes, bytes);
+    if (before == 0 || before + bytes <= committer->config.queue_bytes) {
+        return true;
+    }
+    dsq_sub_seq_cst(&committer->queued_bytes, bytes);
+    return false;
+}
+
+int dsq_committer_admit(struct dsq_committer *committer, uint64_t bytes, bool nowait,
+                        struct dsq_error *error)
+{
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->room);
+
+        if (has_failed(committer)) {
+            return failure(committer, error);
+        }
+        if (reserve(committer, bytes)) {
+            return DSQ_OK;
+        }
+        if (nowait) {
+            return DSQ_WOULD_BLOCK;
+        }
+        demand(committer, DEMAND_COMMIT);
+        dsq_event_wait(&committer->room, ticket, DSQ_NO_DEADLINE);
+    }
+}
+
+void dsq_committer_refund(struct dsq_committer *committer, uint64_t bytes)
+{
+    dsq_sub_seq_cst(&committer->queued_bytes, bytes);
+    dsq_event_signal(&committer->room);
+}
+
+uint64_t dsq_committer_queue_bytes(const struct dsq_committer *committer)
+{
+    return committer->config.queue_bytes;
+}
+
+/* Wakes the thread for a push, if it sleeps and this one is to wake it. */
+static void notice_push(struct dsq_committer *committer, uint64_t pushed)
+{
+    uint8_t sleep = dsq_load_seq_cst(&committer->sleep);
+
+    if (sleep == SLEEP_NONE) {
+        return;
+    }
+    if (sleep == SLEEP_IDLE ||
+        pushed - dsq_load_relaxed(&committer->taken) >= committer->config.buffer_size) {
+        dsq_event_signal(&committer->work);
+    }
+}
+
+void dsq_committer_push_weighted(struct dsq_committer *committer, struct dsq_record *record,
+                                 uint64_t weight)
+{
+    dsq_mpsc_push(&committer->queue, &record->node);
+    notice_push(committer, dsq_add_seq_cst(&committer->pushed, weight) + weight);
+}
+
+void dsq_committer_push(struct dsq_committer *committer, struct dsq_record *record)
+{
+    dsq_committer_push_weighted(committer, record, 1);
+}
+
+void dsq_committer_notice_settled(struct dsq_committer *committer)
+{
+    if (dsq_load_seq_cst(&committer->carrying)) {
+        dsq_event_signal(&committer->work);
+    }
+}
+
+void dsq_committer_settle(struct dsq_committer *committer, struct dsq_record *record)
+{
+    if (dsq_record_state(record) == DSQ_RECORD_PENDING &&
+        dsq_record_move(record, DSQ_RECORD_PENDING, DSQ_RECORD_READY)) {
+        dsq_committer_notice_settled(committer);
+    }
+}
+
+int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record *record,
+                       uint64_t deadline_ns, struct dsq_error *error)
+{
+    bool in_time = true;
+
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->progress);
+
+        if (dsq_record_state(record) >= DSQ_RECORD_DURABLE) {
+            return DSQ_OK;
+        }
+        if (has_failed(committer)) {
+            return failure(committer, error);
+        }
+        if (!in_time) {
+            return dsq_error_set(error, DSQ_ERR_TIMEOUT, "not yet durable when the time was up");
+        }
+        in_time = dsq_event_wait(&committer->progress, ticket, deadline_ns);
+    }
+}
+
+bool dsq_committer_is_idle(const struct dsq_committer *committer)
+{
+    uint64_t done = dsq_load_seq_cst(&committer->done);
+
+    return done == dsq_load_seq_cst(&committer->pushed);
+}
+
+int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
+                        struct dsq_error *error)
+{
+    struct dsq_bytes none = {0};
+    struct dsq_record *marker;
+    int status;
+
+    if (has_failed(committer)) {
+        return failure(committer, error);
+    }
+    if (dsq_committer_is_idle(committer)) {
+        return DSQ_OK;
+    }
+    marker = dsq_record_new(DSQ_ITEM_MARKER, DSQ_RECORD_READY, 2, 0, none, none);
+    if (marker == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a flush");
+    }
+    dsq_committer_push(committer, marker);
+    demand(committer, DEMAND_COMMIT);
+    status = dsq_committer_wait(committer, marker, deadline_ns, error);
+    dsq_record_release(committer->map->reclaim, marker);
+    return status;
+}
+
+int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *error)
+{
+    uint64_t before = dsq_load_seq_cst(&committer->resumes);
+
+    if (!has_failed(committer)) {
+        return DSQ_OK;
+    }
+    demand(committer, DEMAND_RESUME);
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->progress);
+
+        if (!has_failed(committer)) {
+            return DSQ_OK;
+        }
+        if (dsq_load_seq_cst(&committer->resumes) != before) {
+            return failure(committer, error);
+        }
+        dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);
+    }
+}
+
+void dsq_committer_stats(struct dsq_committer *committer, struct dsq_committer_stats *stats)
+{
+    uint64_t done = dsq_load_seq_cst(&committer->done);
+
+    stats->state = (enum dsq_committer_state)dsq_load_seq_cst(&committer->state);
+    stats->last_error = DSQ_OK;
+    if (stats->state != DSQ_COMMITTER_OPEN) {
+        stats->last_error = failure(committer, NULL);
+    }
+    stats->unfolded = dsq_load_seq_cst(&committer->pushed) - done;
+    stats->queued_bytes = dsq_load_seq_cst(&committer->queued_bytes);
+    stats->commits = dsq_load_relaxed(&committer->commits);
+    stats->commit_errors = dsq_load_relaxed(&committer->commit_errors);
+    stats->seq = dsq_load_relaxed(&committer->seq);
+    stats->durable_seq = dsq_load_relaxed(&committer->durable_seq);
+    stats->wal_bytes = dsq_load_relaxed(&committer->wal_bytes);
+}

@@ -1,0 +1,407 @@
+/* From the queue to a transaction and back to the writers. */
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "core/platform.h"
+#include "core/reclaim.h"
+#include "persist/committer_internal.h"
+
+/* Records of one transaction, unless a group is larger. */
+#define BATCH_RECORDS_MAX 65536
+/* Records finished in one critical section. */
+#define FINISH_STRIDE 64
+
+static struct dsq_record *record_of(struct dsq_mpsc_node *node)
+{
+    return (struct dsq_record *)node;
+}
+
+static uint64_t weight_of(const struct dsq_record *record)
+{
+    return record->kind == DSQ_ITEM_GROUP ? dsq_group_node(record).count : 1;
+}
+
+/* Appends all that is queued to the chain; false if there was nothing. */
+static bool take_queue(struct dsq_committer *committer)
+{
+    struct dsq_mpsc_node *node = dsq_mpsc_take_all(&committer->queue);
+    uint64_t weight = 0;
+
+    if (node == NULL) {
+        return false;
+    }
+    if (committer->chain_last != NULL) {
+        dsq_mpsc_link(committer->chain_last, node);
+    } else {
+        committer->chain = node;
+    }
+    for (; node != NULL; node = dsq_mpsc_next(node)) {
+        weight += weight_of(record_of(node));
+        committer->groups_in_chain += record_of(node)->kind == DSQ_ITEM_GROUP;
+        committer->markers_in_chain += record_of(node)->kind == DSQ_ITEM_MARKER;
+        committer->chain_last = node;
+    }
+    dsq_add_relaxed(&committer->taken, weight);
+    return true;
+}
+
+static bool is_complete(const struct dsq_group *group)
+{
+    return dsq_load_seq_cst(&group->complete);
+}
+
+static void forget_seen(struct dsq_committer *committer)
+{
+    for (struct dsq_mpsc_node *node = committer->chain; node != NULL; node = dsq_mpsc_next(node)) {
+        if (record_of(node)->kind == DSQ_ITEM_GROUP) {
+            dsq_group_node(record_of(node)).group->seen = 0;
+        }
+    }
+}
+
+/*
+ * The first node that may not be committed now: the batch is cut where no group is open, before
+ * the first group that its writer has not ended.  NULL: all may.
+ */
+static struct dsq_mpsc_node *find_cut(struct dsq_committer *committer)
+{
+    struct dsq_mpsc_node *cut = committer->chain;
+    size_t open = 0;
+    size_t records = 0;
+
+    forget_seen(committer);
+    for (struct dsq_mpsc_node *node = committer->chain; node != NULL; node = dsq_mpsc_next(node)) {
+        if (record_of(node)->kind == DSQ_ITEM_GROUP) {
+            struct dsq_group *group = dsq_group_node(record_of(node)).group;
+
+            if (!is_complete(group)) {
+                return cut;
+            }
+            open += group->seen++ == 0;
+            open -= group->seen == group->nodes;
+        }
+        records += weight_of(record_of(node));
+        if (open > 0 && dsq_mpsc_next(node) == NULL) {
+            take_queue(committer); /* an ended group's last nodes are there */
+        }
+        if (open == 0) {
+            cut = dsq_mpsc_next(node);
+            if (records >= BATCH_RECORDS_MAX) {
+                return cut;
+            }
+        }
+    }
+    return cut;
+}
+
+static bool reserve(struct batch *batch, size_t more)
+{
+    size_t capacity = batch->capacity != 0 ? batch->capacity : 1024;
+    struct dsq_record **records;
+
+    if (batch->count + more <= batch->capacity) {
+        return true;
+    }
+    while (capacity < batch->count + more) {
+        capacity *= 2;
+    }
+    records = realloc(batch->records, capacity * sizeof(struct dsq_record *));
+    if (records == NULL) {
+        return false;
+    }
+    batch->records = records;
+    batch->capacity = capacity;
+    return true;
+}
+
+static void append(struct dsq_committer *committer, struct dsq_record *record)
+{
+    committer->batch.records[committer->batch.count++] = record;
+    if (record->kind == DSQ_RECORD_VALUE || record->kind == DSQ_RECORD_TOMBSTONE) {
+        dsq_add_relaxed(&committer->seq, 1);
+    }
+}
+
+/* READY goes into the batch, VOID is forgotten; the batch has room. */
+static void append_settled(struct dsq_committer *committer, struct dsq_record *record)
+{
+    if (dsq_record_state(record) == DSQ_RECORD_VOID) {
+        dsq_record_release(committer->map->reclaim, record);
+        dsq_add_seq_cst(&committer->done, 1);
+    } else {
+        append(committer, record);
+    }
+}
+
+/* The records of a group's node lose their count here: the item stands for none from now on. */
+static void append_group(struct dsq_committer *committer, struct dsq_record *item)
+{
+    struct group_node node = dsq_group_node(item);
+
+    for (size_t i = 0; i < node.count; i++) {
+        append_settled(committer, node.records[i]);
+    }
+    append(committer, item);
+}
+
+static void unlink_node(struct dsq_committer *committer, struct dsq_mpsc_node *previous,
+                        struct dsq_mpsc_node *node)
+{
+    struct dsq_mpsc_node *next = dsq_mpsc_next(node);
+
+    if (previous != NULL) {
+        dsq_mpsc_link(previous, next);
+    } else {
+        committer->chain = next;
+    }
+    if (next == NULL) {
+        committer->chain_last = previous;
+    }
+    committer->groups_in_chain -= record_of(node)->kind == DSQ_ITEM_GROUP;
+    committer->markers_in_chain -= record_of(node)->kind == DSQ_ITEM_MARKER;
+}
+
+int dsq_batch_collect(struct dsq_committer *committer)
+{
+    struct batch *batch = &committer->batch;
+    struct dsq_mpsc_node *previous = NULL;
+    struct dsq_mpsc_node *node;
+    struct dsq_mpsc_node *cut = NULL;
+    bool bounded;
+
+    committer->taken_at_ns = dsq_now_ns();
+    take_queue(committer);
+    bounded = committer->groups_in_chain == 0;
+    if (!bounded) {
+        cut = find_cut(committer);
+    }
+    node = committer->chain;
+    while (node != cut && (!bounded || batch->count < BATCH_RECORDS_MAX)) {
+        struct dsq_mpsc_node *next = dsq_mpsc_next(node);
+        struct dsq_record *record = record_of(node);
+
+        if (!reserve(batch, weight_of(record) + 1)) {
+            return DSQ_ERR_NOMEM;
+        }
+        if (record->kind == DSQ_ITEM_GROUP) {
+            unlink_node(committer, previous, node);
+            append_group(committer, record);
+        } else if (dsq_record_state(record) != DSQ_RECORD_PENDING) {
+            unlink_node(committer, previous, node);
+            append_settled(committer, record);
+        } else {
+            previous = node; /* stepped over */
+        }
+        node = next;
+    }
+    committer->cut_short = node != cut;
+    batch->last_seq = dsq_load_relaxed(&committer->seq);
+    dsq_store_seq_cst(&committer->carrying, committer->chain != NULL);
+    return DSQ_OK;
+}
+
+bool dsq_batch_carry_is_ready(struct dsq_committer *committer)
+{
+    struct dsq_mpsc_node *cut = committer->groups_in_chain > 0 ? find_cut(committer) : NULL;
+
+    for (struct dsq_mpsc_node *node = committer->chain; node != cut; node = dsq_mpsc_next(node)) {
+        if (dsq_record_state(record_of(node)) != DSQ_RECORD_PENDING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A record and its place in the batch, which decides between two records of one key. */
+struct entry {
+    struct dsq_record *record;
+    size_t place;
+};
+
+static int compare_entries(const void *left, const void *right)
+{
+    const struct entry *a = left;
+    const struct entry *b = right;
+    int order = dsq_bytes_compare(dsq_record_key(a->record), dsq_record_key(b->record));
+
+    if (order != 0) {
+        return order;
+    }
+    return a->place < b->place ? -1 : a->place > b->place;
+}
+
+static int write_record(struct dsq_store *store, const struct dsq_record *record,
+                        struct dsq_error *error)
+{
+    struct dsq_bytes key = dsq_record_key(record);
+
+    if (record->kind == DSQ_RECORD_TOMBSTONE) {
+        return store->ops->del(store, key, error);
+    }
+    return store->ops->put(store, key, dsq_record_value(record), error);
+}
+
+/* Writes the last record of each key, in the order of the keys. */
+static int write_sorted(struct dsq_committer *committer, struct entry *entries, size_t count,
+                        struct dsq_error *error)
+{
+    int status = DSQ_OK;
+
+    qsort(entries, count, sizeof *entries, compare_entries);
+    for (size_t i = 0; i < count && status == DSQ_OK; i++) {
+        const struct dsq_record *record = entries[i].record;
+
+        if (i + 1 < count && dsq_bytes_compare(dsq_record_key(record),
+                                               dsq_record_key(entries[i + 1].record)) == 0) {
+            continue;
+        }
+        status = write_record(committer->store, record, error);
+    }
+    return status;
+}
+
+static int write_entries(struct dsq_committer *committer, struct entry *entries, size_t count,
+                         struct dsq_error *error)
+{
+    struct dsq_store *store = committer->store;
+    int status = store->ops->begin(store, error);
+
+    if (status != DSQ_OK) {
+        return status;
+    }
+    status = write_sorted(committer, entries, count, error);
+    if (status != DSQ_OK) {
+        store->ops->rollback(store);
+        return status;
+    }
+    return store->ops->commit(store, committer->batch.last_seq, error);
+}
+
+int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error)
+{
+    const struct batch *batch = &committer->batch;
+    struct entry *entries = malloc(batch->count * sizeof *entries);
+    size_t count = 0;
+    int status = DSQ_OK;
+
+    if (entries == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a commit");
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        struct dsq_record *record = batch->records[i];
+
+        if (record->kind == DSQ_RECORD_VALUE || record->kind == DSQ_RECORD_TOMBSTONE) {
+            entries[count++] = (struct entry){record, i};
+        }
+    }
+    if (count > 0) {
+        status = write_entries(committer, entries, count, error);
+        dsq_add_relaxed(&committer->commits, status == DSQ_OK);
+    }
+    free(entries);
+    return status;
+}
+
+/*
+ * Unlinks a tombstone that is CLEAN: absent is what kv says as well.  Needed where CLOCK does not
+ * come by: in a hot tier without bound, and in a complete one, which need not remember absences.
+ */
+static void unlink_tombstone(struct dsq_map *map, struct dsq_record *record)
+{
+    struct dsq_table *shard = dsq_map_shard(map, record->hash);
+    struct dsq_place place;
+
+    if (map->shard_capacity != INT64_MAX && !dsq_map_is_complete(map)) {
+        return;
+    }
+    if (dsq_table_find(shard, record->hash, dsq_record_key(record)) != record ||
+        dsq_table_locate(shard, record->hash, dsq_record_key(record), &place) != DSQ_OK) {
+        return;
+    }
+    if (place.record != record) {
+        dsq_table_cancel(shard, &place);
+    } else if (dsq_table_remove(shard, &place)) {
+        dsq_record_release(map->reclaim, record);
+    }
+}
+
+/* Gives back what the queue held of one record; returns the bytes to refund. */
+static uint64_t finish_record(struct dsq_committer *committer, struct dsq_record *record)
+{
+    struct dsq_map *map = committer->map;
+    uint64_t bytes = 0;
+
+    if (record->kind == DSQ_ITEM_GROUP) {
+        dsq_group_drop(committer, dsq_group_node(record).group);
+    } else if (record->kind != DSQ_ITEM_MARKER) {
+        struct dsq_table *shard = dsq_map_shard(map, record->hash);
+
+        bytes = dsq_record_bytes(record);
+        if (record->kind == DSQ_RECORD_TOMBSTONE) {
+            unlink_tombstone(map, record);
+        }
+        dsq_map_trim(map, shard);
+    }
+    dsq_record_release(map->reclaim, record);
+    return bytes;
+}
+
+void dsq_batch_finish(struct dsq_committer *committer)
+{
+    struct batch *batch = &committer->batch;
+    uint64_t weight = 0;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        weight += batch->records[i]->kind != DSQ_ITEM_GROUP;
+        dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_CLEAN);
+    }
+    dsq_store_relaxed(&committer->durable_seq, batch->last_seq);
+    dsq_add_seq_cst(&committer->done, weight);
+    dsq_event_signal(&committer->progress);
+    dsq_map_advance_clean_epoch(committer->map);
+    for (size_t i = 0; i < batch->count;) {
+        dsq_read_lock();
+        for (size_t end = i + FINISH_STRIDE; i < end && i < batch->count; i++) {
+            bytes += finish_record(committer, batch->records[i]);
+        }
+        dsq_read_unlock();
+    }
+    batch->count = 0;
+    dsq_committer_refund(committer, bytes);
+}
+
+static void discard(struct dsq_committer *committer, struct dsq_record *record)
+{
+    if (record->kind == DSQ_ITEM_GROUP) {
+        struct group_node node = dsq_group_node(record);
+
+        for (size_t i = 0; i < node.count; i++) {
+            dsq_record_release(committer->map->reclaim, node.records[i]);
+        }
+        dsq_group_drop(committer, node.group);
+    }
+    dsq_record_release(committer->map->reclaim, record);
+}
+
+void dsq_batch_discard(struct dsq_committer *committer)
+{
+    struct batch *batch = &committer->batch;
+
+    take_queue(committer);
+    while (committer->chain != NULL) {
+        struct dsq_mpsc_node *node = committer->chain;
+
+        committer->chain = dsq_mpsc_next(node);
+        discard(committer, record_of(node));
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        struct dsq_record *record = batch->records[i];
+
+        if (record->kind == DSQ_ITEM_GROUP) {
+            dsq_group_drop(committer, dsq_group_node(record).group);
+        }
+        dsq_record_release(committer->map->reclaim, record);
+    }
+    batch->count = 0;
+}

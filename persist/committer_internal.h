@@ -1,0 +1,121 @@
+/* Private to persist/committer*.c: what the writers' side and the thread's side share. */
+#ifndef DSQ_PERSIST_COMMITTER_INTERNAL_H
+#define DSQ_PERSIST_COMMITTER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "core/atomic.h"
+#include "core/event.h"
+#include "core/mpsc.h"
+#include "persist/committer.h"
+
+/* What the thread is to do besides committing; bits of `demand`. */
+#define DEMAND_COMMIT 1u /* somebody waits: commit now */
+#define DEMAND_RESUME 2u
+#define DEMAND_STOP 4u
+
+/* Whom a push has to wake. */
+enum sleep_state {
+    SLEEP_NONE,  /* the thread is awake and will look again */
+    SLEEP_TIMED, /* it wakes by itself; a push that fills the buffer wakes it */
+    SLEEP_IDLE,  /* any push wakes it */
+};
+
+/*
+ * A group and its place in the queue.  `complete` is stored after the last push (seq_cst, with
+ * `carrying`, as for a record's state).  `seen` belongs to the committer.
+ */
+struct dsq_group {
+    _Atomic uint32_t refs; /* its writer's and one of each node */
+    _Atomic bool complete;
+    uint32_t nodes;          /* final once complete */
+    uint32_t seen;
+    struct dsq_record *last; /* the item of its last node, with a reference */
+};
+
+/* The records of one commit, until it has succeeded. */
+struct batch {
+    struct dsq_record **records; /* in push order, MARKER and GROUP items among them */
+    size_t count;
+    size_t capacity;
+    uint64_t last_seq;
+};
+
+struct dsq_committer {
+    struct dsq_committer_config config;
+    struct dsq_store *store;
+    struct dsq_map *map;
+    pthread_t thread;
+
+    /* Producers. */
+    DSQ_CACHE_ALIGNED struct dsq_mpsc queue;
+    _Atomic uint64_t pushed; /* records and items */
+    _Atomic uint64_t queued_bytes;
+
+    /* Mostly read by producers. */
+    DSQ_CACHE_ALIGNED _Atomic uint8_t sleep; /* enum sleep_state */
+    _Atomic bool carrying;                   /* a settled record or a group's end must wake */
+    _Atomic uint8_t state;                   /* enum dsq_committer_state */
+    _Atomic uint32_t demand;
+    _Atomic uint64_t oldest_ns; /* nothing uncommitted is older; 0: nothing is uncommitted */
+    _Atomic uint64_t taken;     /* of `pushed` */
+    _Atomic uint64_t done;      /* of `taken`: durable, or void; seq_cst with `pushed` */
+
+    DSQ_CACHE_ALIGNED struct dsq_event work; /* the thread waits */
+    struct dsq_event progress;               /* waiters for durability wait */
+    struct dsq_event room;                   /* waiters for room wait */
+    _Atomic uint64_t commits;
+    _Atomic uint64_t commit_errors;
+    _Atomic uint64_t seq;
+    _Atomic uint64_t durable_seq;
+    _Atomic uint64_t wal_bytes;
+    _Atomic uint64_t resumes; /* attempts of a resumed commit that have ended */
+
+    pthread_mutex_t error_lock;
+    struct dsq_error error; /* of the commit that led out of OPEN */
+
+    /* The thread's own. */
+    struct dsq_mpsc_node *chain; /* taken, not yet in a batch, oldest first */
+    struct dsq_mpsc_node *chain_last;
+    size_t groups_in_chain; /* GROUP items */
+    size_t markers_in_chain;
+    bool cut_short; /* the last batch was full, there is more */
+    uint64_t taken_at_ns;
+    struct batch batch;
+};
+
+/*
+ * Moves as much of the queue into the batch as may be committed now: all but PENDING records and
+ * what an open group holds.  DSQ_ERR_NOMEM if the batch cannot grow; nothing is lost.
+ */
+int dsq_batch_collect(struct dsq_committer *committer);
+
+/* Whether something carried could be committed by now. */
+bool dsq_batch_carry_is_ready(struct dsq_committer *committer);
+
+/* Writes the batch in one transaction. */
+int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error);
+
+/* After the commit: CLEAN, references and bytes given back, overshoot evicted, waiters woken. */
+void dsq_batch_finish(struct dsq_committer *committer);
+
+/* Releases what is queued, carried and in the batch, without committing it. */
+void dsq_batch_discard(struct dsq_committer *committer);
+
+/* Queues one node that stands for `weight` records. */
+void dsq_committer_push_weighted(struct dsq_committer *committer, struct dsq_record *record,
+                                 uint64_t weight);
+
+/* After something PENDING was settled: wakes the thread if it carries. */
+void dsq_committer_notice_settled(struct dsq_committer *committer);
+
+/* The group and the records of a GROUP item. */
+struct group_node {
+    struct dsq_group *group;
+    size_t count;
+    struct dsq_record *const *records;
+};
+struct group_node dsq_group_node(const struct dsq_record *item);
+void dsq_group_drop(struct dsq_committer *committer, struct dsq_group *group);
+
+#endif

@@ -1,0 +1,243 @@
+/* When to commit, and what to do when a commit fails. */
+#include "persist/committer_thread.h"
+
+#include "core/error.h"
+#include "core/platform.h"
+#include "persist/committer_internal.h"
+
+/* A failed commit is tried again after 1, 2, 4 ... ms, at most this long apart ... */
+#define RETRY_PAUSE_MAX_MS 250
+/* ... and so long in all: for a lock that another program holds, and for everything else. */
+#define RETRY_LOCKED_MS 30000
+#define RETRY_OTHER_MS 2000
+/* The WAL is moved into the main file when it has grown to this size. */
+#define CHECKPOINT_WAL_BYTES (UINT64_C(16) * 1024 * 1024)
+
+static bool is_demanded(const struct dsq_committer *committer, uint32_t what)
+{
+    return (dsq_load_seq_cst(&committer->demand) & what) != 0;
+}
+
+static uint64_t backlog(const struct dsq_committer *committer)
+{
+    uint64_t pushed = dsq_load_seq_cst(&committer->pushed);
+    uint64_t taken = dsq_load_relaxed(&committer->taken);
+
+    /* A node can be taken before its producer has counted it. */
+    return (int64_t)(pushed - taken) > 0 ? pushed - taken : 0;
+}
+
+static bool has_work(struct dsq_committer *committer)
+{
+    return backlog(committer) > 0 || dsq_batch_carry_is_ready(committer);
+}
+
+/* Sleeps unless there is a reason not to: see the handshake in persist/committer.c. */
+static void sleep_until(struct dsq_committer *committer, enum sleep_state how, uint64_t deadline_ns)
+{
+    uint32_t ticket = dsq_event_ticket(&committer->work);
+    bool stay_awake;
+
+    dsq_store_seq_cst(&committer->sleep, (uint8_t)how);
+    if (how == SLEEP_IDLE) {
+        stay_awake = has_work(committer);
+    } else {
+        stay_awake = committer->config.timer && backlog(committer) >= committer->config.buffer_size;
+    }
+    if (!stay_awake && !is_demanded(committer, ~0u)) {
+        dsq_event_wait(&committer->work, ticket, deadline_ns);
+    }
+    dsq_store_seq_cst(&committer->sleep, SLEEP_NONE);
+}
+
+/* Lazy: when what is queued has to start its commit. */
+static uint64_t commit_deadline(struct dsq_committer *committer)
+{
+    uint64_t oldest = dsq_load_relaxed(&committer->oldest_ns);
+
+    if (!committer->config.timer) {
+        return DSQ_NO_DEADLINE;
+    }
+    if (oldest == 0) {
+        oldest = dsq_now_ns();
+        dsq_store_relaxed(&committer->oldest_ns, oldest);
+    }
+    return oldest + committer->config.flush_interval_ms * DSQ_NS_PER_MS;
+}
+
+/* Whether work that is there may be committed now. */
+static bool is_due(struct dsq_committer *committer, uint64_t deadline_ns)
+{
+    return !committer->config.lazy || committer->cut_short || committer->markers_in_chain > 0 ||
+           (committer->config.timer && backlog(committer) >= committer->config.buffer_size) ||
+           (deadline_ns != DSQ_NO_DEADLINE && dsq_now_ns() >= deadline_ns);
+}
+
+static void wait_for_work(struct dsq_committer *committer)
+{
+    for (;;) {
+        if (is_demanded(committer, ~0u)) {
+            /* Cleared before the queue is taken: a later demand is for a later push. */
+            dsq_and_seq_cst(&committer->demand, ~(DEMAND_COMMIT | DEMAND_RESUME));
+            return;
+        }
+        if (!has_work(committer)) {
+            sleep_until(committer, SLEEP_IDLE, DSQ_NO_DEADLINE);
+        } else {
+            uint64_t deadline_ns = committer->config.lazy ? commit_deadline(committer) : 0;
+
+            if (is_due(committer, deadline_ns)) {
+                return;
+            }
+            sleep_until(committer, SLEEP_TIMED, deadline_ns);
+        }
+    }
+}
+
+static void record_failure(struct dsq_committer *committer, const struct dsq_error *error)
+{
+    dsq_add_relaxed(&committer->commit_errors, 1);
+    pthread_mutex_lock(&committer->error_lock);
+    if (dsq_load_seq_cst(&committer->state) != DSQ_COMMITTER_RETRYING) {
+        committer->error = *error;
+    }
+    pthread_mutex_unlock(&committer->error_lock);
+}
+
+static void set_state(struct dsq_committer *committer, enum dsq_committer_state state)
+{
+    dsq_store_seq_cst(&committer->state, (uint8_t)state);
+    dsq_event_signal(&committer->progress);
+    dsq_event_signal(&committer->room);
+}
+
+static uint64_t patience_ns(int status)
+{
+    switch (status) {
+    case DSQ_ERR_LOCKED:
+        return RETRY_LOCKED_MS * DSQ_NS_PER_MS;
+    case DSQ_ERR_IO:
+    case DSQ_ERR_FULL:
+    case DSQ_ERR_NOMEM:
+        return RETRY_OTHER_MS * DSQ_NS_PER_MS;
+    default:
+        return 0;
+    }
+}
+
+/* Sleeps for a pause between attempts; false if the thread is to stop. */
+static bool pause_ns(struct dsq_committer *committer, uint64_t duration_ns)
+{
+    uint64_t end_ns = dsq_now_ns() + duration_ns;
+
+    while (!is_demanded(committer, DEMAND_STOP)) {
+        uint32_t ticket = dsq_event_ticket(&committer->work);
+
+        if (dsq_now_ns() >= end_ns) {
+            return true;
+        }
+        dsq_event_wait(&committer->work, ticket, end_ns);
+    }
+    return false;
+}
+
+/* FAILED: keeps everything until somebody resumes; false if the thread is to stop. */
+static bool wait_for_resume(struct dsq_committer *committer)
+{
+    set_state(committer, DSQ_COMMITTER_FAILED);
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->work);
+
+        if (is_demanded(committer, DEMAND_STOP)) {
+            return false;
+        }
+        if (is_demanded(committer, DEMAND_RESUME)) {
+            dsq_and_seq_cst(&committer->demand, ~DEMAND_RESUME);
+            return true;
+        }
+        dsq_event_wait(&committer->work, ticket, DSQ_NO_DEADLINE);
+    }
+}
+
+/* After a failure: pauses, or fails for good and waits for resume; false to stop. */
+static bool wait_before_retry(struct dsq_committer *committer, int status, uint64_t since_ns,
+                              unsigned attempt)
+{
+    uint64_t pause_ms = attempt < 8 ? UINT64_C(1) << attempt : RETRY_PAUSE_MAX_MS;
+
+    if (dsq_load_seq_cst(&committer->state) == DSQ_COMMITTER_FAILED) {
+        dsq_add_seq_cst(&committer->resumes, 1);
+        return wait_for_resume(committer);
+    }
+    if (dsq_now_ns() - since_ns >= patience_ns(status)) {
+        return wait_for_resume(committer);
+    }
+    set_state(committer, DSQ_COMMITTER_RETRYING);
+    return pause_ns(committer, pause_ms * DSQ_NS_PER_MS);
+}
+
+/* Writes the batch until it is durable; false if the thread is to stop before. */
+static bool write_until_durable(struct dsq_committer *committer)
+{
+    uint64_t since_ns = dsq_now_ns();
+    struct dsq_error error = {0};
+
+    for (unsigned attempt = 0;; attempt++) {
+        int status = dsq_batch_write(committer, &error);
+
+        if (status == DSQ_OK) {
+            break;
+        }
+        record_failure(committer, &error);
+        if (!wait_before_retry(committer, status, since_ns, attempt)) {
+            return false;
+        }
+    }
+    if (dsq_load_seq_cst(&committer->state) != DSQ_COMMITTER_OPEN) {
+        set_state(committer, DSQ_COMMITTER_OPEN);
+    }
+    return true;
+}
+
+/* A failed checkpoint loses nothing: the data is in the WAL, and the next commit tries again. */
+static void checkpoint_if_due(struct dsq_committer *committer)
+{
+    struct dsq_store *store = committer->store;
+
+    if (store->ops->wal_bytes(store) >= CHECKPOINT_WAL_BYTES) {
+        struct dsq_error ignored;
+
+        (void)store->ops->checkpoint(store, false, &ignored);
+    }
+    dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
+}
+
+/* What is carried because it is PENDING has not been acknowledged and does not age. */
+static void update_age(struct dsq_committer *committer)
+{
+    dsq_store_relaxed(&committer->oldest_ns, has_work(committer) ? committer->taken_at_ns : 0);
+}
+
+void *dsq_committer_thread(void *argument)
+{
+    struct dsq_committer *committer = argument;
+
+    for (;;) {
+        wait_for_work(committer);
+        if (is_demanded(committer, DEMAND_STOP)) {
+            return NULL;
+        }
+        if (dsq_batch_collect(committer) != DSQ_OK) {
+            /* No memory for a longer batch: commit what fits, or try again a little later. */
+            pause_ns(committer, DSQ_NS_PER_MS);
+        }
+        if (committer->batch.count > 0) {
+            if (!write_until_durable(committer)) {
+                return NULL;
+            }
+            dsq_batch_finish(committer);
+            checkpoint_if_due(committer);
+        }
+        update_age(committer);
+    }
+}

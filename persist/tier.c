@@ -1,0 +1,196 @@
+/* Opening, closing, and what concerns the dictionary as a whole. */
+#include "persist/tier.h"
+
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "persist/tier_internal.h"
+
+/* Bytes that may wait for a grace period before writers wait for it. */
+#define RETIRED_BYTES_MAX (UINT64_C(32) * 1024 * 1024)
+
+struct dsq_tier_stripe *dsq_tier_stripe(struct dsq_tier *tier)
+{
+    static _Atomic unsigned threads;
+    static _Thread_local unsigned stripe; /* its number plus one; 0: not drawn yet */
+
+    if (DSQ_UNLIKELY(stripe == 0)) {
+        stripe = 1 + dsq_add_relaxed(&threads, 1) % DSQ_TIER_STRIPES;
+    }
+    return &tier->stripes[stripe - 1];
+}
+
+static bool starts_complete(const struct dsq_tier_config *config, struct dsq_store *store)
+{
+    return store == NULL || (!config->readonly && store->ops->count(store) == 0);
+}
+
+static int open_hot(struct dsq_tier *tier, const struct dsq_tier_config *config,
+                    struct dsq_store *store, struct dsq_error *error)
+{
+    struct dsq_map_config map = {
+        .capacity = config->hot_capacity,
+        .bytes = config->hot_bytes,
+        .complete = starts_complete(config, store),
+    };
+    int status = dsq_hash_secret_init(&tier->secret, error);
+
+    if (status != DSQ_OK) {
+        return status;
+    }
+    status = dsq_reclaim_new(RETIRED_BYTES_MAX, &tier->reclaim, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    if (dsq_map_init(&tier->map, &map, tier->reclaim) != DSQ_OK) {
+        dsq_reclaim_destroy(tier->reclaim);
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for the hash tables");
+    }
+    return DSQ_OK;
+}
+
+static void close_hot(struct dsq_tier *tier)
+{
+    dsq_map_fini(&tier->map);
+    dsq_reclaim_destroy(tier->reclaim);
+}
+
+int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
+                  struct dsq_tier **tier, struct dsq_error *error)
+{
+    struct dsq_tier *made = aligned_alloc(DSQ_CACHE_LINE_BYTES, sizeof *made);
+    int status;
+
+    if (made == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for the handle");
+    }
+    memset(made, 0, sizeof *made);
+    made->mode = config->mode;
+    made->readonly = config->readonly;
+    made->cache_absence = config->hot_capacity != UINT64_MAX;
+    made->store = store;
+    status = open_hot(made, config, store, error);
+    if (status == DSQ_OK && tier_persists(made) && !made->readonly) {
+        status = dsq_committer_new(&config->committer, store, &made->map, &made->committer, error);
+        if (status != DSQ_OK) {
+            close_hot(made);
+        }
+    }
+    if (status != DSQ_OK) {
+        free(made);
+        return status;
+    }
+    *tier = made;
+    return DSQ_OK;
+}
+
+int dsq_tier_close(struct dsq_tier *tier, bool *gone, struct dsq_error *error)
+{
+    int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+
+    *gone = status == DSQ_OK;
+    if (status != DSQ_OK) {
+        return status;
+    }
+    if (tier->committer != NULL) {
+        dsq_committer_destroy(tier->committer);
+    }
+    close_hot(tier);
+    if (tier->store != NULL) {
+        status = tier->store->ops->close(tier->store, error);
+    }
+    free(tier);
+    return status;
+}
+
+void dsq_tier_abandon(struct dsq_tier *tier, bool forked)
+{
+    if (tier->committer != NULL) {
+        if (forked) {
+            dsq_committer_abandon(tier->committer);
+        } else {
+            dsq_committer_destroy(tier->committer);
+        }
+    }
+    dsq_map_fini(&tier->map);
+    if (forked) {
+        dsq_reclaim_abandon(tier->reclaim);
+    } else {
+        dsq_reclaim_destroy(tier->reclaim);
+    }
+    if (tier->store != NULL && forked) {
+        tier->store->ops->abandon(tier->store);
+    } else if (tier->store != NULL) {
+        /* Nobody is left to hear of a failed checkpoint; what was committed is in the WAL. */
+        (void)tier->store->ops->close(tier->store, NULL);
+    }
+    free(tier);
+}
+
+int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error *error)
+{
+    if (tier->committer == NULL) {
+        return DSQ_OK;
+    }
+    return dsq_committer_flush(tier->committer, deadline_ns, error);
+}
+
+int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error)
+{
+    if (tier->committer == NULL) {
+        return DSQ_OK;
+    }
+    return dsq_committer_resume(tier->committer, error);
+}
+
+/*
+ * The hot tier's own count is right when it holds everything; in writethrough mode it would count
+ * what is not durable yet.  The store's count is right when nothing is queued.
+ */
+bool dsq_tier_count_if_known(struct dsq_tier *tier, uint64_t *count)
+{
+    if (!tier_persists(tier) ||
+        (tier->mode == DSQ_TIER_LAZY && !tier->readonly && dsq_map_is_complete(&tier->map))) {
+        *count = dsq_map_values(&tier->map);
+        return true;
+    }
+    if (tier->committer == NULL || dsq_committer_is_idle(tier->committer)) {
+        *count = tier->store->ops->count(tier->store);
+        return true;
+    }
+    return false;
+}
+
+int dsq_tier_count(struct dsq_tier *tier, uint64_t *count, struct dsq_error *error)
+{
+    int status;
+
+    if (dsq_tier_count_if_known(tier, count)) {
+        return DSQ_OK;
+    }
+    status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+    if (status == DSQ_OK) {
+        *count = tier->store->ops->count(tier->store);
+    }
+    return status;
+}
+
+uint64_t dsq_tier_hits(const struct dsq_tier *tier)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < DSQ_TIER_STRIPES; i++) {
+        sum += dsq_load_relaxed(&tier->stripes[i].hits);
+    }
+    return sum;
+}
+
+uint64_t dsq_tier_misses(const struct dsq_tier *tier)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < DSQ_TIER_STRIPES; i++) {
+        sum += dsq_load_relaxed(&tier->stripes[i].misses);
+    }
+    return sum;
+}

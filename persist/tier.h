@@ -1,0 +1,162 @@
+/*
+ * The two tiers as one dictionary: the hot tier (core/shard_map.h) in front of the store
+ * (persist/store.h), with the committer (persist/committer.h) between them.
+ *
+ * A write, inside one read-side critical section:
+ *
+ *     1  locate the key's slot; if its record is PENDING, settle it
+ *     2  push the new record, PENDING, on the queue           <- its place in the one order
+ *     3  publish it: compare-and-swap of the slot             <- linearization point
+ *     4  settle it: PENDING -> READY.  If 3 failed: it becomes VOID, a fresh record takes over its
+ *        payload, back to 1
+ *
+ * Before: room in the queue and memory, so that nothing can fail after publishing.  After, in
+ * writethrough mode: wait until the record is durable.
+ *
+ * A miss:
+ *
+ *     1  borrow a reader of the store
+ *     2  publish LOADING where the key has no record          <- from here to 4 kv is the truth
+ *     3  read the row, outside any critical section
+ *     4  replace LOADING by a CLEAN record of what was read
+ *
+ * "Insert if still absent" in the place of 4 would not do: meanwhile the key may have been written,
+ * committed and evicted, and the stale row would stay for ever.  Here a writer simply publishes
+ * over LOADING, and 4 fails: the loader starts again at the hot tier.  Since only CLEAN records
+ * leave the hot tier, whatever it did not hold when LOADING went in is in kv.  Others who meet
+ * LOADING, and a miss that finds no room, read the row without promoting it: what kv holds then was
+ * the key's value at some moment since their probe.
+ *
+ * A change that depends on what is there (delete, get-or-put) decides on the record that it
+ * replaces; on a miss it puts LOADING in, or joins one that is there, and publishes over it what
+ * follows from the row: the row was the truth as long as LOADING stood.
+ *
+ * In writethrough mode no outcome leaves before the record that it derives from is durable: a
+ * value, an absence seen through a tombstone, a change refused.
+ *
+ * Nobody waits inside a critical section, nor holding a PENDING record, a LOADING or a reader; but
+ * for the read of the row itself.
+ */
+#ifndef DSQ_PERSIST_TIER_H
+#define DSQ_PERSIST_TIER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bytes.h"
+#include "core/hash.h"
+#include "core/shard_map.h"
+#include "persist/committer.h"
+#include "persist/store.h"
+
+enum dsq_tier_mode {
+    DSQ_TIER_WRITETHROUGH,
+    DSQ_TIER_LAZY,
+    DSQ_TIER_MEMORY,
+};
+
+/* Look-ups counted by stripes of threads: exact up to TIER_STRIPES threads, else a little low. */
+#define DSQ_TIER_STRIPES 32
+struct dsq_tier_stripe {
+    DSQ_CACHE_ALIGNED _Atomic uint64_t hits;
+    _Atomic uint64_t misses;
+};
+
+struct dsq_tier {
+    enum dsq_tier_mode mode;
+    bool readonly;
+    bool cache_absence; /* remember what the store does not have; not in an unbounded hot tier */
+    struct dsq_map map;
+    struct dsq_reclaim *reclaim;
+    struct dsq_store *store;         /* NULL in memory mode */
+    struct dsq_committer *committer; /* NULL in memory mode and if readonly */
+    struct dsq_hash_secret secret;
+    struct dsq_tier_stripe stripes[DSQ_TIER_STRIPES];
+};
+
+struct dsq_tier_config {
+    enum dsq_tier_mode mode;
+    bool readonly;
+    uint64_t hot_capacity; /* UINT64_MAX: no bound */
+    uint64_t hot_bytes;    /* 0: no bound */
+    struct dsq_committer_config committer;
+};
+
+/*
+ * Starts the threads.  store: NULL in memory mode, else open, and the tier's from success on.  On
+ * failure the store is still the caller's.
+ */
+int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
+                  struct dsq_tier **tier, struct dsq_error *error);
+
+/*
+ * Commits what is queued, then closes everything and frees.  If that last commit fails the tier
+ * stays open as it was (*gone is false).  An error of closing the store, whose data is durable by
+ * then, is reported too, but the tier is gone.
+ */
+int dsq_tier_close(struct dsq_tier *tier, bool *gone, struct dsq_error *error);
+
+/* Frees without a last commit.  forked: touches no file and no thread. */
+void dsq_tier_abandon(struct dsq_tier *tier, bool forked);
+
+/*
+ * Answers from the hot tier alone: DSQ_OK after calling the visitor (may be NULL) with the value,
+ * inside a critical section; DSQ_ABSENT; DSQ_WOULD_BLOCK.  Lock-free.
+ */
+typedef void (*dsq_value_visitor)(void *context, const void *value, size_t value_size);
+int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor visitor,
+                  void *context);
+
+/* The key's value as a record with a reference for the caller (dsq_record_release); DSQ_ABSENT. */
+int dsq_tier_pin(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
+                 struct dsq_error *error);
+
+/*
+ * The newest record that the hot tier has for the key, value or tombstone, with a reference, durable
+ * in writethrough mode; *record is NULL if it has none.
+ */
+int dsq_tier_pin_hot(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
+                     struct dsq_error *error);
+
+/* nowait: DSQ_WOULD_BLOCK instead of waiting or reading, with nothing done. */
+int dsq_tier_put(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_bytes value, bool nowait,
+                 struct dsq_error *error);
+
+/*
+ * A change that happens only if the key is present (when_present) or absent, else is refused:
+ * DSQ_OK if it happened; DSQ_ABSENT or DSQ_EXISTS if not.  The value that was there, if any, is
+ * handed out in *seen with a reference (may be NULL).  kind: DSQ_RECORD_TOMBSTONE deletes.
+ */
+struct dsq_change {
+    bool when_present;
+    enum dsq_record_kind kind;
+    struct dsq_bytes value;
+};
+int dsq_tier_change(struct dsq_tier *tier, struct dsq_bytes key, const struct dsq_change *change,
+                    bool nowait, struct dsq_record **seen, struct dsq_error *error);
+
+/* One operation of a batch: a put, or a delete (is_delete), which need not find the key. */
+struct dsq_operation {
+    struct dsq_bytes key;
+    struct dsq_bytes value;
+    bool is_delete;
+};
+
+/*
+ * Applies operations with distinct keys: one durable unit, visible one by one.  DSQ_ERR_TOO_BIG if
+ * they exceed the queue.  DSQ_ERR_NOMEM: a part may have been applied.
+ */
+int dsq_tier_apply(struct dsq_tier *tier, const struct dsq_operation *operations, size_t count,
+                   struct dsq_error *error);
+
+int dsq_tier_count(struct dsq_tier *tier, uint64_t *count, struct dsq_error *error);
+bool dsq_tier_count_if_known(struct dsq_tier *tier, uint64_t *count);
+
+/* deadline_ns of dsq_now_ns, or DSQ_NO_DEADLINE. */
+int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error *error);
+int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error);
+
+uint64_t dsq_tier_hits(const struct dsq_tier *tier);
+uint64_t dsq_tier_misses(const struct dsq_tier *tier);
+
+#endif

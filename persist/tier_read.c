@@ -1,0 +1,169 @@
+/* Look-ups: hits, misses, and the lease on a row that is being read. */
+#include "core/error.h"
+#include "persist/tier_internal.h"
+
+int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor visitor,
+                  void *context)
+{
+    uint64_t hash = dsq_hash(&tier->secret, key);
+    int status = DSQ_WOULD_BLOCK;
+    struct dsq_record *record;
+
+    dsq_read_lock();
+    record = dsq_table_find(tier_shard(tier, hash), hash, key);
+    if (record == NULL) {
+        /* Asked after the probe: see core/shard_map.h. */
+        status = tier_knows_absence(tier) ? DSQ_ABSENT : DSQ_WOULD_BLOCK;
+    } else if (record->kind != DSQ_RECORD_LOADING) {
+        dsq_record_touch(record);
+        tier_settle(tier, record);
+        if (!tier_must_wait(tier, record)) {
+            status = record->kind == DSQ_RECORD_VALUE ? DSQ_OK : DSQ_ABSENT;
+        }
+    }
+    if (status == DSQ_OK && visitor != NULL) {
+        struct dsq_bytes value = dsq_record_value(record);
+
+        visitor(context, value.data, value.size);
+    }
+    dsq_read_unlock();
+    if (status != DSQ_WOULD_BLOCK) {
+        tier_count_hit(tier);
+    }
+    return status;
+}
+
+/*
+ * One look at the hot tier: *record with a reference, or NULL if it holds no value or tombstone.
+ * *absent: and that means that the key is absent.
+ */
+static void pin_once(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
+                     struct dsq_record **record, bool *absent)
+{
+    struct dsq_table *shard = tier_shard(tier, hash);
+    struct dsq_record *found;
+
+    *absent = false;
+    dsq_read_lock();
+    for (;;) {
+        found = dsq_table_find(shard, hash, key);
+        if (found == NULL || found->kind == DSQ_RECORD_LOADING) {
+            *absent = found == NULL && tier_knows_absence(tier);
+            found = NULL;
+            break;
+        }
+        /* Refused only if the record has been replaced or evicted since: look again. */
+        if (dsq_record_try_acquire(found)) {
+            dsq_record_touch(found);
+            tier_settle(tier, found);
+            break;
+        }
+    }
+    dsq_read_unlock();
+    *record = found;
+}
+
+int dsq_tier_pin_hot(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
+                     struct dsq_error *error)
+{
+    bool absent;
+    int status;
+
+    pin_once(tier, dsq_hash(&tier->secret, key), key, record, &absent);
+    if (*record == NULL) {
+        return DSQ_OK;
+    }
+    status = tier_wait(tier, *record, error);
+    if (status != DSQ_OK) {
+        tier_release(tier, *record);
+        *record = NULL;
+    }
+    return status;
+}
+
+/* A pinned record as the outcome of a look-up: waits if the mode asks for it. */
+static int outcome_of(struct dsq_tier *tier, struct dsq_record **record, struct dsq_error *error)
+{
+    int status = tier_wait(tier, *record, error);
+
+    if (status == DSQ_OK && (*record)->kind != DSQ_RECORD_VALUE) {
+        status = DSQ_ABSENT;
+    }
+    if (status != DSQ_OK) {
+        tier_release(tier, *record);
+        *record = NULL;
+    }
+    return status;
+}
+
+/*
+ * Publishes the row over the placeholder of the lease, if that still stands; false if not.  What is
+ * not worth a place (an absence in an unbounded hot tier) just takes the placeholder out.
+ */
+static bool promote(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
+                    struct dsq_lease *lease)
+{
+    struct dsq_table *shard = tier_shard(tier, hash);
+    struct dsq_place place;
+    bool promoted = false;
+
+    dsq_read_lock();
+    if (dsq_table_locate(shard, hash, key, &place) != DSQ_OK) {
+        dsq_read_unlock();
+        return false;
+    }
+    if (place.record != lease->placeholder) {
+        dsq_table_cancel(shard, &place);
+    } else if (lease->row->kind == DSQ_RECORD_VALUE || tier->cache_absence) {
+        promoted = dsq_lease_promote(tier, shard, &place, lease);
+    } else if (dsq_table_remove(shard, &place)) {
+        promoted = true;
+        lease->own = false;
+        tier_release(tier, lease->placeholder);
+    }
+    dsq_read_unlock();
+    return promoted;
+}
+
+/* One attempt at a miss; *retry if the key got a record meanwhile. */
+static int load(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
+                struct dsq_record **record, bool *retry, struct dsq_error *error)
+{
+    struct dsq_lease lease;
+    int status = dsq_lease_begin(tier, hash, key, false, &lease, retry, error);
+
+    if (status != DSQ_OK || *retry) {
+        return status;
+    }
+    *retry = lease.placeholder != NULL && !promote(tier, hash, key, &lease);
+    if (*retry) {
+        dsq_lease_end(tier, &lease);
+        return DSQ_OK;
+    }
+    *record = lease.row;
+    lease.row = NULL;
+    dsq_lease_end(tier, &lease);
+    return outcome_of(tier, record, error);
+}
+
+int dsq_tier_pin(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
+                 struct dsq_error *error)
+{
+    uint64_t hash = dsq_hash(&tier->secret, key);
+    bool retry = true;
+    int status = DSQ_OK;
+
+    while (retry) {
+        bool absent;
+
+        pin_once(tier, hash, key, record, &absent);
+        if (*record != NULL || absent) {
+            tier_count_hit(tier);
+            return absent ? DSQ_ABSENT : outcome_of(tier, record, error);
+        }
+        retry = false;
+        status = load(tier, hash, key, record, &retry, error);
+    }
+    tier_count_miss(tier);
+    return status;
+}
