@@ -102,10 +102,9 @@ static bool batch_whole(uint64_t thread, const struct findings *findings)
 {
     for (uint64_t key = CRASH_RING_KEYS; key < CRASH_THREAD_KEYS; key++) {
         if (findings->value[key].number != findings->value[CRASH_RING_KEYS].number) {
-            stress_violation("thread %" PRIu64 ": a batch is torn: its keys hold %" PRIu64
-                             " and %" PRIu64,
-                             thread, findings->value[CRASH_RING_KEYS].number,
-                             findings->value[key].number);
+            stress_violation(
+                "thread %" PRIu64 ": a batch is torn: its keys hold %" PRIu64 " and %" PRIu64,
+                thread, findings->value[CRASH_RING_KEYS].number, findings->value[key].number);
             return false;
         }
     }
@@ -124,14 +123,15 @@ static uint64_t difference(const struct crash_page *page, uint64_t thread,
     return key;
 }
 
-static void explain(const struct crash_page *page, uint64_t index,
-                    const struct findings *findings, uint64_t last)
+static void explain(const struct crash_page *page, uint64_t index, const struct findings *findings,
+                    uint64_t last)
 {
     const struct crash_thread *thread = &page->thread[index];
     uint64_t key = difference(page, index, findings, last);
     uint64_t held = key < CRASH_THREAD_KEYS ? findings->value[key].number : 0;
     uint64_t expected = key < CRASH_THREAD_KEYS ? crash_expected(page, index, key, last) : 0;
-    stress_violation("round %" PRIu64 ", thread %" PRIu64 ": no prefix of its writes gives what the "
+    stress_violation("round %" PRIu64 ", thread %" PRIu64
+                     ": no prefix of its writes gives what the "
                      "file holds; begun %" PRIu64 ", acknowledged %" PRIu64 ", flushed %" PRIu64
                      ", read %" PRIu64 ", newest found %" PRIu64 "; after write %" PRIu64
                      " key %" PRIu64 " should hold %" PRIu64 " and holds %" PRIu64,

@@ -10,8 +10,8 @@
 struct crash_judge {
     struct crash_page *page;
     const char *path;
-    uint64_t *starts; /* [round * CRASH_THREADS_MAX + thread]: the round's first write */
-    uint64_t survived; /* acknowledged writes found in force, over all rounds */
+    uint64_t *starts;        /* [round * CRASH_THREADS_MAX + thread]: the round's first write */
+    uint64_t survived;       /* acknowledged writes found in force, over all rounds */
     uint64_t unacknowledged; /* writes found in force though nobody was told so */
 };
 

@@ -19,8 +19,7 @@ enum crash_action crash_action(const struct crash_page *page, uint64_t thread, u
 
 size_t crash_key_encode(uint64_t thread, uint64_t key, char bytes[CRASH_KEY_BYTES])
 {
-    return (size_t)snprintf(bytes, CRASH_KEY_BYTES, "thread %" PRIu64 " key %" PRIu64, thread,
-                            key);
+    return (size_t)snprintf(bytes, CRASH_KEY_BYTES, "thread %" PRIu64 " key %" PRIu64, thread, key);
 }
 
 static size_t payload_size(const struct crash_value *value)
@@ -67,8 +66,7 @@ static bool writes_key(const struct crash_page *page, uint64_t thread, uint64_t 
     return !batch && number % CRASH_RING_KEYS == key;
 }
 
-uint64_t crash_expected(const struct crash_page *page, uint64_t thread, uint64_t key,
-                        uint64_t last)
+uint64_t crash_expected(const struct crash_page *page, uint64_t thread, uint64_t key, uint64_t last)
 {
     for (uint64_t number = last; number > 0; number--) {
         if (writes_key(page, thread, key, number)) {

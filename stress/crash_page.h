@@ -23,7 +23,7 @@
 #define CRASH_KEY_BYTES 32
 
 struct crash_thread {
-    _Atomic uint64_t base;    /* the last write of the programme that earlier rounds left in force */
+    _Atomic uint64_t base; /* the last write of the programme that earlier rounds left in force */
     _Atomic uint64_t invoked; /* the last write begun in this round, or base */
     _Atomic uint64_t acked;   /* the last one that returned success */
     _Atomic uint64_t flushed; /* the last one acked before a flush that returned success began */

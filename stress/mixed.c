@@ -198,12 +198,10 @@ int main(int argc, char **argv)
 
     char directory[] = "/tmp/dictsqlite-mixed-XXXXXX";
     char path[sizeof directory + sizeof "/mixed.db"];
-    bool may_vanish =
-        parameters.mode == DSQ_MODE_MEMORY && parameters.capacity != DSQ_UNBOUNDED;
+    bool may_vanish = parameters.mode == DSQ_MODE_MEMORY && parameters.capacity != DSQ_UNBOUNDED;
     bool given = parameters.path != NULL;
-    struct mixed_run run = {.threads = parameters.threads,
-                            .mode = parameters.mode,
-                            .capacity = parameters.capacity};
+    struct mixed_run run = {
+        .threads = parameters.threads, .mode = parameters.mode, .capacity = parameters.capacity};
     if (!scratch_make(&parameters, directory, path, sizeof path) ||
         !register_model_init(&run.model, parameters.keys, parameters.seed, may_vanish)) {
         return 2;

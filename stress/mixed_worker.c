@@ -205,8 +205,8 @@ static void check_own_presence(struct mixed_run *run, const char *call, int stat
 }
 
 /* The owner's own key holds exactly its last version. */
-static void check_own_value(struct mixed_run *run, const char *call, uint64_t key,
-                            uint64_t version, const void *value, size_t size)
+static void check_own_value(struct mixed_run *run, const char *call, uint64_t key, uint64_t version,
+                            const void *value, size_t size)
 {
     struct mixed_stamp stamp;
     if (!mixed_value_decode(value, size, &stamp) || stamp.key != key || stamp.version != version) {
@@ -273,8 +273,7 @@ static void do_get_or_put(struct mixed_worker *worker)
     size_t size = mixed_value_encode(key, worker->index, version, value);
     void *existing;
     size_t existing_size = 0;
-    int status =
-        dsq_get_or_put(run->db, name, name_size, value, size, &existing, &existing_size);
+    int status = dsq_get_or_put(run->db, name, name_size, value, size, &existing, &existing_size);
     if (!stress_expect(run->db, "dsq_get_or_put", status,
                        status == DSQ_OK || status == DSQ_EXISTS)) {
         return;
@@ -410,7 +409,7 @@ static const struct {
     unsigned share;
     void (*perform)(struct mixed_worker *worker);
 } operations[] = {
-    {600, do_get}, {200, do_peek},       {150, do_contains}, {200, do_view}, {600, do_write},
+    {600, do_get},  {200, do_peek},      {150, do_contains}, {200, do_view}, {600, do_write},
     {60, do_batch}, {60, do_get_or_put}, {2, do_flush},      {2, do_scan},
 };
 
