@@ -18,7 +18,7 @@ struct dsq_py_iterator {
     dsq_cursor *cursor;                      /* NULL once exhausted or closed with db */
     struct dsq_py_iterator *previous, *next; /* among db's iterators while cursor is open */
     enum dsq_py_view_kind kind;
-    bool filling; /* a thread reads the cursor, without the GIL */
+    bool filling; /* a thread fills what follows, without the GIL: nobody else may look */
     size_t position, count;
     size_t limit; /* records of the next chunk: grows, as most `next(iter(db))` stop at one */
     size_t used;  /* bytes of copies */
@@ -144,10 +144,6 @@ static int fill(struct dsq_py_iterator *self)
 /* Makes sure that there is a record.  False at the end, or with an exception. */
 static bool refill(struct dsq_py_iterator *self)
 {
-    if (self->filling) {
-        PyErr_SetString(PyExc_ValueError, "the iterator is in use by another thread");
-        return false;
-    }
     if (self->cursor == NULL) {
         dsq_py_raise_closed(self->db);
         return false;
@@ -185,6 +181,10 @@ static PyObject *make_item(const struct record *record)
 static PyObject *iterator_next(PyObject *object)
 {
     struct dsq_py_iterator *self = (struct dsq_py_iterator *)object;
+    if (self->filling) {
+        PyErr_SetString(PyExc_ValueError, "the iterator is in use by another thread");
+        return NULL;
+    }
     if (self->db == NULL || (self->position == self->count && !refill(self))) {
         return NULL;
     }
