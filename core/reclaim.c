@@ -27,8 +27,8 @@ struct stack {
 struct dsq_reclaim {
     struct stack stacks[STACKS];
     struct dsq_mpsc objects;
-    struct dsq_event wake;  /* the reclaimer waits for work */
-    struct dsq_event freed; /* writers wait for room */
+    struct dsq_event wake;        /* the reclaimer waits for work */
+    struct dsq_event freed;       /* writers wait for room */
     _Atomic uint64_t total_bytes; /* taken by the reclaimer and not yet freed */
     _Atomic bool full;
     _Atomic bool asleep;

@@ -35,9 +35,10 @@
 /*
  * Inline the read-side primitives (the licence allows their size), except under the sanitizers:
  * ThreadSanitizer must not see inside liburcu, and urcu-bp places its readers at addresses less
- * aligned than their type says, which UBSan would report in our code.
+ * aligned than their type says, which UBSan would report in our code; nor under clang's analyzer,
+ * which does not see that a reader is registered before it is used.
  */
-#if !defined(DSQ_THREAD_SANITIZER) && !defined(__SANITIZE_ADDRESS__)
+#if !defined(DSQ_THREAD_SANITIZER) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang_analyzer__)
 #define _LGPL_SOURCE
 #endif
 #define URCU_API_MAP

@@ -106,9 +106,8 @@ struct dsq_record *dsq_record_renew(struct dsq_record *failed, uint32_t refs)
     struct dsq_bytes key = dsq_record_key(failed);
     struct dsq_bytes value = dsq_record_value(failed);
     bool external = (failed->flags & DSQ_RECORD_EXTERNAL) != 0;
-    struct dsq_record *fresh = external
-                                   ? new_external(key, (unsigned char *)value.data, value.size)
-                                   : new_inline(key, value);
+    struct dsq_record *fresh = external ? new_external(key, (unsigned char *)value.data, value.size)
+                                        : new_inline(key, value);
 
     if (fresh != NULL) {
         init_header(fresh, (enum dsq_record_kind)failed->kind, DSQ_RECORD_PENDING, refs,

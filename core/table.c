@@ -19,8 +19,8 @@ struct dsq_slots *dsq_slots_new(uint64_t slot_count)
     size_t header = sizeof(struct dsq_slots);
     /* calloc, because its large blocks are pages that cost nothing until they are touched. */
     unsigned char *allocation = calloc(1, header + words + chunks + DSQ_CACHE_LINE_BYTES);
-    uintptr_t aligned = ((uintptr_t)allocation + DSQ_CACHE_LINE_BYTES - 1) /
-                        DSQ_CACHE_LINE_BYTES * DSQ_CACHE_LINE_BYTES;
+    uintptr_t aligned = ((uintptr_t)allocation + DSQ_CACHE_LINE_BYTES - 1) / DSQ_CACHE_LINE_BYTES *
+                        DSQ_CACHE_LINE_BYTES;
     struct dsq_slots *slots = (struct dsq_slots *)aligned;
 
     if (allocation == NULL) {
@@ -227,7 +227,8 @@ static int locate_once(struct dsq_table *table, struct dsq_bytes key, struct dsq
     if (outcome == PROBED_FOUND) {
         return DSQ_OK;
     }
-    if (outcome == PROBED_VACANT && (before == NULL ? reserve_in_root(place) : reserve_fresh(place))) {
+    if (outcome == PROBED_VACANT &&
+        (before == NULL ? reserve_in_root(place) : reserve_fresh(place))) {
         return DSQ_OK;
     }
     *retry = true;

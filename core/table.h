@@ -33,9 +33,9 @@ struct dsq_table {
     unsigned shard_bits; /* high bits of the hash that chose this shard */
 
     /* Written by every insertion and removal. */
-    DSQ_CACHE_ALIGNED _Atomic int64_t live;   /* occupied slots of all generations */
-    _Atomic int64_t values;                   /* those whose record is a DSQ_RECORD_VALUE */
-    _Atomic int64_t bytes;                    /* footprint of all records */
+    DSQ_CACHE_ALIGNED _Atomic int64_t live; /* occupied slots of all generations */
+    _Atomic int64_t values;                 /* those whose record is a DSQ_RECORD_VALUE */
+    _Atomic int64_t bytes;                  /* footprint of all records */
     _Atomic uint64_t resizes;
     _Atomic uint64_t evictions;
     _Atomic uint64_t pinned_epoch; /* see core/clock.h */
@@ -80,8 +80,7 @@ int dsq_table_locate(struct dsq_table *table, uint64_t hash, struct dsq_bytes ke
  * meanwhile; nothing was done and the place is used up: locate again.
  * Linearization point of a true result: the compare-and-swap of the slot.
  */
-bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place,
-                       struct dsq_record *record);
+bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct dsq_record *record);
 
 /*
  * Unlinks the place's record.  True: the table's reference is the caller's to release.  False: as
@@ -109,8 +108,7 @@ struct dsq_record_list {
  * resizes happen between or during the calls.  DSQ_ERR_NOMEM: nothing was collected, *position
  * stays.
  */
-int dsq_table_walk(const struct dsq_table *table, uint64_t *position,
-                   struct dsq_record_list *list);
+int dsq_table_walk(const struct dsq_table *table, uint64_t *position, struct dsq_record_list *list);
 
 /* Releases what a list holds; the list can be used again. */
 void dsq_record_list_clear(struct dsq_record_list *list, struct dsq_reclaim *reclaim);

@@ -26,7 +26,8 @@ static bool list_push(struct dsq_record_list *list, struct dsq_record *record)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity != 0 ? 2 * list->capacity : 64;
-        struct dsq_record **records = realloc(list->records, capacity * sizeof(struct dsq_record *));
+        struct dsq_record **records =
+            realloc(list->records, capacity * sizeof(struct dsq_record *));
 
         if (records == NULL) {
             return false;

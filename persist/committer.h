@@ -43,10 +43,10 @@
 struct dsq_committer;
 
 struct dsq_committer_config {
-    bool lazy;                  /* wait for the interval or the count; else commit at once */
-    bool timer;                 /* lazy: whether the interval and the count start commits */
+    bool lazy;  /* wait for the interval or the count; else commit at once */
+    bool timer; /* lazy: whether the interval and the count start commits */
     uint32_t flush_interval_ms;
-    uint32_t slack_ms;          /* lazy: how much later than the interval writers begin to wait */
+    uint32_t slack_ms; /* lazy: how much later than the interval writers begin to wait */
     uint32_t buffer_size;
     uint64_t queue_bytes;
 };

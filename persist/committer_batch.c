@@ -251,8 +251,8 @@ static int write_sorted(struct dsq_committer *committer, struct entry *entries, 
     for (size_t i = 0; i < count && status == DSQ_OK; i++) {
         const struct dsq_record *record = entries[i].record;
 
-        if (i + 1 < count && dsq_bytes_compare(dsq_record_key(record),
-                                               dsq_record_key(entries[i + 1].record)) == 0) {
+        if (i + 1 < count &&
+            dsq_bytes_compare(dsq_record_key(record), dsq_record_key(entries[i + 1].record)) == 0) {
             continue;
         }
         status = write_record(committer->store, record, error);
@@ -346,26 +346,41 @@ static uint64_t finish_record(struct dsq_committer *committer, struct dsq_record
     return bytes;
 }
 
-void dsq_batch_finish(struct dsq_committer *committer)
+/*
+ * Records count as unfolded until the hot tier has been trimmed for them, so that what is not
+ * counted as unfolded never exceeds the hot tier's capacity.
+ */
+static uint64_t finish_stride(struct dsq_committer *committer, size_t begin, size_t end)
 {
-    struct batch *batch = &committer->batch;
+    struct dsq_record **records = committer->batch.records;
     uint64_t weight = 0;
     uint64_t bytes = 0;
 
+    dsq_read_lock();
+    for (size_t i = begin; i < end; i++) {
+        weight += records[i]->kind != DSQ_ITEM_GROUP;
+        bytes += finish_record(committer, records[i]);
+    }
+    dsq_read_unlock();
+    dsq_add_seq_cst(&committer->done, weight);
+    return bytes;
+}
+
+void dsq_batch_finish(struct dsq_committer *committer)
+{
+    struct batch *batch = &committer->batch;
+    uint64_t bytes = 0;
+
     for (size_t i = 0; i < batch->count; i++) {
-        weight += batch->records[i]->kind != DSQ_ITEM_GROUP;
         dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_CLEAN);
     }
     dsq_store_relaxed(&committer->durable_seq, batch->last_seq);
-    dsq_add_seq_cst(&committer->done, weight);
     dsq_event_signal(&committer->progress);
     dsq_map_advance_clean_epoch(committer->map);
-    for (size_t i = 0; i < batch->count;) {
-        dsq_read_lock();
-        for (size_t end = i + FINISH_STRIDE; i < end && i < batch->count; i++) {
-            bytes += finish_record(committer, batch->records[i]);
-        }
-        dsq_read_unlock();
+    for (size_t i = 0; i < batch->count; i += FINISH_STRIDE) {
+        size_t end = i + FINISH_STRIDE < batch->count ? i + FINISH_STRIDE : batch->count;
+
+        bytes += finish_stride(committer, i, end);
     }
     batch->count = 0;
     dsq_committer_refund(committer, bytes);

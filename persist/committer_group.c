@@ -49,8 +49,7 @@ int dsq_group_push(struct dsq_committer *committer, struct dsq_group *group,
 {
     struct dsq_bytes key = {records, count * sizeof *records};
     struct dsq_bytes value = {&group, sizeof group};
-    struct dsq_record *item =
-        dsq_record_new(DSQ_ITEM_GROUP, DSQ_RECORD_READY, 2, 0, key, value);
+    struct dsq_record *item = dsq_record_new(DSQ_ITEM_GROUP, DSQ_RECORD_READY, 2, 0, key, value);
 
     if (item == NULL) {
         return DSQ_ERR_NOMEM;

@@ -10,9 +10,9 @@
 #include "persist/committer.h"
 
 /* What the thread is to do besides committing; bits of `demand`. */
-#define DEMAND_COMMIT 1u /* somebody waits: commit now */
-#define DEMAND_RESUME 2u
-#define DEMAND_STOP 4u
+#define DEMAND_COMMIT 1U /* somebody waits: commit now */
+#define DEMAND_RESUME 2U
+#define DEMAND_STOP 4U
 
 /* Whom a push has to wake. */
 enum sleep_state {
@@ -28,7 +28,7 @@ enum sleep_state {
 struct dsq_group {
     _Atomic uint32_t refs; /* its writer's and one of each node */
     _Atomic bool complete;
-    uint32_t nodes;          /* final once complete */
+    uint32_t nodes; /* final once complete */
     uint32_t seen;
     struct dsq_record *last; /* the item of its last node, with a reference */
 };

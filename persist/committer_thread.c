@@ -44,7 +44,7 @@ static void sleep_until(struct dsq_committer *committer, enum sleep_state how, u
     } else {
         stay_awake = committer->config.timer && backlog(committer) >= committer->config.buffer_size;
     }
-    if (!stay_awake && !is_demanded(committer, ~0u)) {
+    if (!stay_awake && !is_demanded(committer, ~0U)) {
         dsq_event_wait(&committer->work, ticket, deadline_ns);
     }
     dsq_store_seq_cst(&committer->sleep, SLEEP_NONE);
@@ -76,7 +76,7 @@ static bool is_due(struct dsq_committer *committer, uint64_t deadline_ns)
 static void wait_for_work(struct dsq_committer *committer)
 {
     for (;;) {
-        if (is_demanded(committer, ~0u)) {
+        if (is_demanded(committer, ~0U)) {
             /* Cleared before the queue is taken: a later demand is for a later push. */
             dsq_and_seq_cst(&committer->demand, ~(DEMAND_COMMIT | DEMAND_RESUME));
             return;

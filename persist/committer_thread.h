@@ -1,7 +1,7 @@
-/* The body of the committer's thread; the argument is the struct dsq_committer. */
+/* The body of the committer's thread; its argument is the struct dsq_committer. */
 #ifndef DSQ_PERSIST_COMMITTER_THREAD_H
 #define DSQ_PERSIST_COMMITTER_THREAD_H
 
-void *dsq_committer_thread(void *committer);
+void *dsq_committer_thread(void *argument);
 
 #endif

@@ -116,8 +116,7 @@ static int apply_run(struct dsq_tier *tier, struct dsq_group *group, struct dsq_
     while (count > 0) {
         size_t located = locate_run(tier, records, count, places);
 
-        if (located < count ||
-            dsq_group_push(tier->committer, group, records, count) != DSQ_OK) {
+        if (located < count || dsq_group_push(tier->committer, group, records, count) != DSQ_OK) {
             for (size_t i = 0; i < located; i++) {
                 dsq_table_cancel(tier_shard(tier, records[i]->hash), &places[i]);
             }

@@ -134,8 +134,8 @@ static enum verdict attempt_miss(struct attempt *attempt, int *status, struct ds
     enum verdict verdict;
     bool retry;
 
-    *status = dsq_lease_begin(attempt->tier, attempt->hash, attempt->key, true, &lease, &retry,
-                              error);
+    *status =
+        dsq_lease_begin(attempt->tier, attempt->hash, attempt->key, true, &lease, &retry, error);
     if (*status != DSQ_OK) {
         return VERDICT_FAILED;
     }

@@ -21,9 +21,8 @@ void dsq_lease_end(struct dsq_tier *tier, struct dsq_lease *lease);
  * tier is full of what cannot be evicted.  DSQ_OK with a lease, whose row is set; *retry if
  * the key got a record meanwhile (then there is no lease); or the error of the read.
  */
-int dsq_lease_begin(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
-                    bool promote_always, struct dsq_lease *lease, bool *retry,
-                    struct dsq_error *error);
+int dsq_lease_begin(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key, bool promote_always,
+                    struct dsq_lease *lease, bool *retry, struct dsq_error *error);
 
 /*
  * Publishes the row of a lease over its placeholder, which the place holds, inside a critical

@@ -69,9 +69,8 @@ static int read_row(struct dsq_tier *tier, struct dsq_reader *reader, uint64_t h
     int status = ops->reader_get(reader, key, &value, error);
 
     if (status == DSQ_OK || status == DSQ_ABSENT) {
-        lease->row =
-            dsq_record_new(status == DSQ_OK ? DSQ_RECORD_VALUE : DSQ_RECORD_TOMBSTONE,
-                           DSQ_RECORD_CLEAN, 1, hash, key, value);
+        lease->row = dsq_record_new(status == DSQ_OK ? DSQ_RECORD_VALUE : DSQ_RECORD_TOMBSTONE,
+                                    DSQ_RECORD_CLEAN, 1, hash, key, value);
         status = lease->row != NULL
                      ? DSQ_OK
                      : dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a value");
@@ -80,9 +79,8 @@ static int read_row(struct dsq_tier *tier, struct dsq_reader *reader, uint64_t h
     return status;
 }
 
-int dsq_lease_begin(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
-                    bool promote_always, struct dsq_lease *lease, bool *retry,
-                    struct dsq_error *error)
+int dsq_lease_begin(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key, bool promote_always,
+                    struct dsq_lease *lease, bool *retry, struct dsq_error *error)
 {
     const struct dsq_store_ops *ops = tier->store->ops;
     struct dsq_reader *reader;

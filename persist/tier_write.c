@@ -38,8 +38,7 @@ int dsq_write_begin(struct dsq_tier *tier, enum dsq_record_kind kind, uint64_t h
                     struct dsq_write *write, struct dsq_error *error)
 {
     uint64_t bytes = dsq_record_footprint(key.size, value.size);
-    enum dsq_record_state state =
-        tier->committer != NULL ? DSQ_RECORD_PENDING : DSQ_RECORD_CLEAN;
+    enum dsq_record_state state = tier->committer != NULL ? DSQ_RECORD_PENDING : DSQ_RECORD_CLEAN;
     int status;
 
     write->durable = tier->mode == DSQ_TIER_WRITETHROUGH;
@@ -125,8 +124,7 @@ int dsq_tier_put(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_bytes v
     uint64_t hash = dsq_hash(&tier->secret, key);
     struct dsq_table *shard = tier_shard(tier, hash);
     struct dsq_write write;
-    int status =
-        dsq_write_begin(tier, DSQ_RECORD_VALUE, hash, key, value, nowait, &write, error);
+    int status = dsq_write_begin(tier, DSQ_RECORD_VALUE, hash, key, value, nowait, &write, error);
 
     if (status != DSQ_OK) {
         return status;

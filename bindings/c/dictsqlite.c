@@ -68,15 +68,14 @@ void dsq_last_error(dsq_db *db, struct dsq_error *error)
     pthread_mutex_unlock(&db->error_lock);
 }
 
-int dsq_check_bytes(struct dsq_bytes bytes, size_t limit, const char *what,
-                    struct dsq_error *error)
+int dsq_check_bytes(struct dsq_bytes bytes, size_t limit, const char *what, struct dsq_error *error)
 {
     if (bytes.data == NULL && bytes.size != 0) {
         return dsq_error_set(error, DSQ_ERR_INVALID, "the %s is NULL but has a size", what);
     }
     if (bytes.size > limit) {
-        return dsq_error_set(error, DSQ_ERR_TOO_BIG, "the %s has %zu bytes, the limit is %zu",
-                             what, bytes.size, limit);
+        return dsq_error_set(error, DSQ_ERR_TOO_BIG, "the %s has %zu bytes, the limit is %zu", what,
+                             bytes.size, limit);
     }
     return DSQ_OK;
 }
@@ -116,8 +115,8 @@ static int configure(const struct dsq_options *options, const char *path,
     if (memory || options->persist_mode == DSQ_MODE_MEMORY) {
         config->mode = DSQ_TIER_MEMORY;
     } else {
-        config->mode = options->persist_mode == DSQ_MODE_LAZY ? DSQ_TIER_LAZY
-                                                              : DSQ_TIER_WRITETHROUGH;
+        config->mode =
+            options->persist_mode == DSQ_MODE_LAZY ? DSQ_TIER_LAZY : DSQ_TIER_WRITETHROUGH;
     }
     if (config->mode == DSQ_TIER_MEMORY && options->readonly) {
         return dsq_error_set(error, DSQ_ERR_INVALID, "memory mode cannot be readonly");
@@ -132,15 +131,14 @@ static int configure(const struct dsq_options *options, const char *path,
         .flush_interval_ms = options->flush_interval_ms != 0 ? options->flush_interval_ms
                                                              : DSQ_DEFAULT_FLUSH_INTERVAL_MS,
         .slack_ms = DSQ_LAZY_SLACK_MS,
-        .buffer_size =
-            options->buffer_size != 0 ? options->buffer_size : DSQ_DEFAULT_BUFFER_SIZE,
+        .buffer_size = options->buffer_size != 0 ? options->buffer_size : DSQ_DEFAULT_BUFFER_SIZE,
         .queue_bytes = options->queue_bytes != 0 ? options->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES,
     };
     return DSQ_OK;
 }
 
-static int open_store(const char *path, const struct dsq_options *options,
-                      struct dsq_store **store, struct dsq_error *error)
+static int open_store(const char *path, const struct dsq_options *options, struct dsq_store **store,
+                      struct dsq_error *error)
 {
     struct dsq_sqlite_options sqlite = {
         .readonly = options->readonly != 0,

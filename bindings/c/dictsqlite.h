@@ -92,10 +92,10 @@ struct dsq_options {
     uint64_t queue_bytes;       /* bytes written and not yet on disk, above which writers wait */
     uint32_t flush_interval_ms; /* lazy: a write waits at most this long for its commit to start */
     uint32_t buffer_size;       /* lazy: so many waiting writes start a commit at once */
-    int manual_flush;           /* lazy: no timer; commits start at flush, close and pressure only */
-    int readonly;               /* several read-only openers, or one writer */
-    int must_exist;             /* do not create a missing file */
-    struct dsq_error *error;    /* where dsq_open describes its failure; may be NULL; not kept */
+    int manual_flush;        /* lazy: no timer; commits start at flush, close and pressure only */
+    int readonly;            /* several read-only openers, or one writer */
+    int must_exist;          /* do not create a missing file */
+    struct dsq_error *error; /* where dsq_open describes its failure; may be NULL; not kept */
 };
 
 /* The version of the library in use, e.g. "0.1.0".  Static memory. */
@@ -296,27 +296,27 @@ enum dsq_store_state {
 
 /* Counters since open, and levels.  Read without stopping anyone: each is exact by itself only. */
 struct dsq_stats {
-    int mode;                /* enum dsq_persist_mode */
-    int state;               /* enum dsq_store_state */
-    int last_error;          /* status of the commit error in force, DSQ_OK if none */
-    int records_known;       /* whether records is known without a flush */
-    uint64_t records;        /* as dsq_count, if known */
-    uint64_t hot_records;    /* entries of the hot tier, entries that say "deleted" included */
-    uint64_t hot_bytes;      /* their size in bytes, headers included */
-    uint64_t hits;           /* look-ups answered by the hot tier */
-    uint64_t misses;         /* look-ups that read the disk */
-    uint64_t evictions;      /* entries dropped from the hot tier to make room */
-    uint64_t queued_bytes;   /* bytes written and not yet on disk */
-    uint64_t unfolded;       /* records written and not yet in the kv table */
-    uint64_t commits;        /* transactions committed */
-    uint64_t commit_errors;  /* transactions that failed */
-    uint64_t folds;          /* merges of the journal into the kv table */
-    uint64_t seq;            /* records numbered so far by the persistence thread */
-    uint64_t durable_seq;    /* the last of them on disk */
-    uint64_t retired_bytes;  /* bytes unlinked and waiting for a grace period */
-    uint64_t wal_bytes;      /* size of the write-ahead log */
-    uint64_t table_slots;    /* slots of the hash tables */
-    uint64_t resizes;        /* hash tables replaced by larger or cleaner ones */
+    int mode;               /* enum dsq_persist_mode */
+    int state;              /* enum dsq_store_state */
+    int last_error;         /* status of the commit error in force, DSQ_OK if none */
+    int records_known;      /* whether records is known without a flush */
+    uint64_t records;       /* as dsq_count, if known */
+    uint64_t hot_records;   /* entries of the hot tier, entries that say "deleted" included */
+    uint64_t hot_bytes;     /* their size in bytes, headers included */
+    uint64_t hits;          /* look-ups answered by the hot tier */
+    uint64_t misses;        /* look-ups that read the disk */
+    uint64_t evictions;     /* entries dropped from the hot tier to make room */
+    uint64_t queued_bytes;  /* bytes written and not yet on disk */
+    uint64_t unfolded;      /* records written and not yet in the kv table */
+    uint64_t commits;       /* transactions committed */
+    uint64_t commit_errors; /* transactions that failed */
+    uint64_t folds;         /* merges of the journal into the kv table */
+    uint64_t seq;           /* records numbered so far by the persistence thread */
+    uint64_t durable_seq;   /* the last of them on disk */
+    uint64_t retired_bytes; /* bytes unlinked and waiting for a grace period */
+    uint64_t wal_bytes;     /* size of the write-ahead log */
+    uint64_t table_slots;   /* slots of the hash tables */
+    uint64_t resizes;       /* hash tables replaced by larger or cleaner ones */
 };
 DSQ_API void dsq_stats(dsq_db *db, struct dsq_stats *stats);
 
