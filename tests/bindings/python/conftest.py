@@ -1,0 +1,48 @@
+"""What the tests of the Python package share.
+
+The package under test is the one that PYTHONPATH names; child processes inherit it.
+"""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from dictsqlite import DictSQLite
+
+MODES = ("writethrough", "lazy", "memory")
+PERSISTENT_MODES = ("writethrough", "lazy")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.db"
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    return request.param
+
+
+@pytest.fixture
+def db(path, mode):
+    with DictSQLite(path, persist_mode=mode) as store:
+        yield store
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Runs Python code in a child process and returns it, finished."""
+
+    def run(code, *args, **options):
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *map(str, args)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **options,
+        )
+
+    return run
