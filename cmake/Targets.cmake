@@ -40,7 +40,7 @@ function(dsq_add_layer target)
     add_library(${target} OBJECT ${ARGN})
     dsq_configure(${target})
     set_target_properties(${target} PROPERTIES
-        POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden LINKER_LANGUAGE C)
+        POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
     target_include_directories(${target} PUBLIC
         ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include)
     target_compile_options(${target} PRIVATE
@@ -66,15 +66,4 @@ function(dsq_link_plain target)
     if(DSQ_LTO)
         target_link_options(${target} PRIVATE -fno-lto)
     endif()
-endfunction()
-
-# The files of a list that exist.
-function(dsq_present result)
-    set(present)
-    foreach(file IN LISTS ARGN)
-        if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
-            list(APPEND present ${file})
-        endif()
-    endforeach()
-    set(${result} ${present} PARENT_SCOPE)
 endfunction()
