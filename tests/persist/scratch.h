@@ -52,7 +52,7 @@ static inline void scratch_remove(void)
 /* The path of a name in the scratch directory; valid for some more calls. */
 static inline const char *scratch_path(const char *name)
 {
-    static char paths[8][PATH_MAX + 64];
+    static char paths[8][PATH_MAX + NAME_MAX + 2];
     static unsigned next;
     char *path = paths[next++ % 8];
     snprintf(path, sizeof paths[0], "%s/%s", scratch, name);
