@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "tests/bindings/fixture.h"
 
 static dsq_db *db;
 static dsq_batch *batch;

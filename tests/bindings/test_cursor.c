@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "tests/bindings/fixture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "tests/bindings/fixture.h"
 
 #include <sched.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "tests/bindings/fixture.h"
 
 #include <sys/mman.h>
 #include <sys/sysinfo.h>

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "tests/bindings/fixture.h"
 
 TestSuite(view, .init = scratch_make, .fini = scratch_remove);
 
