@@ -8,10 +8,12 @@
 
 #include <dictsqlite.h>
 
-namespace {
+namespace
+{
 
-class Dictionary {
-public:
+class Dictionary
+{
+  public:
     explicit Dictionary(const char *path)
     {
         dsq_error error{};
@@ -89,7 +91,7 @@ public:
         }
     }
 
-private:
+  private:
     void check(int status) const
     {
         if (status != DSQ_OK) {
