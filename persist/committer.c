@@ -216,11 +216,21 @@ int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record 
     }
 }
 
+uint64_t dsq_committer_pushed(const struct dsq_committer *committer)
+{
+    return dsq_load_seq_cst(&committer->pushed);
+}
+
+uint64_t dsq_committer_done(const struct dsq_committer *committer)
+{
+    return dsq_load_seq_cst(&committer->done);
+}
+
 bool dsq_committer_is_idle(const struct dsq_committer *committer)
 {
-    uint64_t done = dsq_load_seq_cst(&committer->done);
+    uint64_t done = dsq_committer_done(committer);
 
-    return done == dsq_load_seq_cst(&committer->pushed);
+    return done == dsq_committer_pushed(committer);
 }
 
 int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
@@ -270,14 +280,11 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
 
 void dsq_committer_stats(struct dsq_committer *committer, struct dsq_committer_stats *stats)
 {
-    uint64_t done = dsq_load_seq_cst(&committer->done);
-
     stats->state = (enum dsq_committer_state)dsq_load_seq_cst(&committer->state);
     stats->last_error = DSQ_OK;
     if (stats->state != DSQ_COMMITTER_OPEN) {
         stats->last_error = failure(committer, NULL);
     }
-    stats->unfolded = dsq_load_seq_cst(&committer->pushed) - done;
     stats->queued_bytes = dsq_load_seq_cst(&committer->queued_bytes);
     stats->commits = dsq_load_relaxed(&committer->commits);
     stats->commit_errors = dsq_load_relaxed(&committer->commit_errors);

@@ -61,7 +61,6 @@ struct dsq_committer_stats {
     enum dsq_committer_state state;
     int last_error;
     uint64_t queued_bytes;
-    uint64_t unfolded;
     uint64_t commits;
     uint64_t commit_errors;
     uint64_t seq;
@@ -116,6 +115,13 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
 bool dsq_committer_is_idle(const struct dsq_committer *committer);
 
 void dsq_committer_stats(struct dsq_committer *committer, struct dsq_committer_stats *stats);
+
+/*
+ * Records queued, and records that have left the queue for good.  Sampled around another level, done
+ * before it and pushed after it, they bound what was unfolded when that level was read.
+ */
+uint64_t dsq_committer_pushed(const struct dsq_committer *committer);
+uint64_t dsq_committer_done(const struct dsq_committer *committer);
 
 /*
  * A group: begin; then for each of its nodes, inside one critical section, push and publish; then

@@ -32,18 +32,14 @@ static void hot_stats(dsq_db *db, struct dsq_stats *stats)
     dsq_read_unlock();
 }
 
-static void commit_stats(dsq_db *db, struct dsq_stats *stats)
+static void commit_stats(struct dsq_committer *committer, struct dsq_stats *stats)
 {
     struct dsq_committer_stats commit = {0};
 
-    if (db->tier->committer == NULL) {
-        return;
-    }
-    dsq_committer_stats(db->tier->committer, &commit);
+    dsq_committer_stats(committer, &commit);
     stats->state = (int)commit.state;
     stats->last_error = commit.last_error;
     stats->queued_bytes = commit.queued_bytes;
-    stats->unfolded = commit.unfolded;
     stats->commits = commit.commits;
     stats->commit_errors = commit.commit_errors;
     stats->seq = commit.seq;
@@ -53,6 +49,9 @@ static void commit_stats(dsq_db *db, struct dsq_stats *stats)
 
 void dsq_stats(dsq_db *db, struct dsq_stats *stats)
 {
+    struct dsq_committer *committer;
+    uint64_t done = 0;
+
     if (stats == NULL) {
         return;
     }
@@ -60,8 +59,16 @@ void dsq_stats(dsq_db *db, struct dsq_stats *stats)
     if (dsq_handle_enter(db) != DSQ_OK) {
         return;
     }
+    committer = db->tier->committer;
     stats->mode = public_mode(db->tier->mode);
     stats->records_known = dsq_tier_count_if_known(db->tier, &stats->records);
+    if (committer != NULL) {
+        done = dsq_committer_done(committer);
+    }
     hot_stats(db, stats);
-    commit_stats(db, stats);
+    if (committer != NULL) {
+        /* Never less than when hot_records was read, which it bounds. */
+        stats->unfolded = dsq_committer_pushed(committer) - done;
+        commit_stats(committer, stats);
+    }
 }
