@@ -159,6 +159,6 @@ int dsq_sqlite_reader_scan(struct dsq_reader *reader, const struct dsq_scan_rang
 extern const struct dsq_store_ops dsq_sqlite_store_ops;
 
 /* Closes what is open of a store, which may be half made, and frees it. */
-void dsq_sqlite_store_destroy(struct dsq_sqlite_store *store);
+void dsq_sqlite_store_destroy(struct dsq_sqlite_store *self);
 
 #endif

@@ -80,7 +80,7 @@ static struct crash_page *page_new(const struct parameters *parameters, int *fd)
 /* The other side of writer_start. */
 static int writer_main(char **arguments)
 {
-    struct crash_page *page = page_map(atoi(arguments[0]));
+    struct crash_page *page = page_map((int)strtol(arguments[0], NULL, 10));
     bool open_only = strcmp(arguments[1], "open") == 0;
     return page != NULL ? crash_writer_run(page, arguments[2], open_only) : 1;
 }

@@ -215,6 +215,9 @@ static bool nothing_invented(dsq_db *db, uint64_t present)
         visited++;
     }
     dsq_cursor_close(cursor);
+    if (!stress_expect(db, "dsq_cursor_next", status, status == DSQ_ABSENT)) {
+        return false;
+    }
     if (count != present || visited != present) {
         stress_violation("%" PRIu64 " keys are there; dsq_count says %" PRIu64
                          ", a cursor visits %" PRIu64,

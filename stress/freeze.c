@@ -336,6 +336,7 @@ static void freezer_run(const struct parameters *parameters)
     if (freezer.stops == NULL || dladdr(dlsym(RTLD_DEFAULT, "dsq_put"), &library) == 0 ||
         !workers_start(parameters)) {
         stress_violation("cannot start: %s", strerror(errno));
+        free(freezer.stops);
         return;
     }
     freezer.library = library.dli_fbase;

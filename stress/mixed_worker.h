@@ -34,7 +34,7 @@ struct mixed_worker {
 };
 
 /* Runs until run->stop or a violation.  For pthread_create. */
-void *mixed_worker_main(void *worker);
+void *mixed_worker_main(void *argument);
 
 /*
  * Whether an outcome of a read of key that began at floor is allowed; value is read on DSQ_OK.
