@@ -140,7 +140,7 @@ static inline bool dsq_record_has_key(const struct dsq_record *record, uint64_t 
                                       struct dsq_bytes key)
 {
     return record->hash == hash && record->key_size == key.size &&
-           (key.size == 0 || memcmp(dsq_record_key(record).data, key.data, key.size) == 0);
+           dsq_bytes_equal(dsq_record_key(record).data, key.data, key.size);
 }
 
 /* Counts a use: saturates, so that a hot record is only read. */

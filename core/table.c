@@ -74,31 +74,65 @@ void dsq_table_fini(struct dsq_table *table)
     }
 }
 
+/*
+ * Which slots of a group carry the tag, as a bit mask.  Without a branch: where in a group a key lies
+ * cannot be predicted.  Relaxed: a slot that matches is loaded again; one that does not held no
+ * record of the key at some moment of the look-up, which is what an absence needs.
+ */
+static unsigned match_tag(const _Atomic uint64_t *group, uint64_t tag)
+{
+    unsigned matches = 0;
+
+    for (unsigned i = 0; i < GROUP_SLOTS; i++) {
+        matches |= (unsigned)(((dsq_load_relaxed(&group[i]) ^ tag) >> 48) == 0) << i;
+    }
+    return matches;
+}
+
+/* Looks at one group; *forward becomes true if the key may live in `next`. */
+static struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t hash,
+                                      struct dsq_bytes key, bool *forward)
+{
+    unsigned matches = match_tag(group, word_tag(hash));
+
+    while (matches != 0) {
+        /* Pairs with publish's compare-and-swap. */
+        uint64_t word = dsq_load_acquire(&group[__builtin_ctz(matches)]);
+        struct dsq_record *record = word_record(word);
+
+        if (record != NULL && dsq_record_has_key(record, hash, key)) {
+            return record;
+        }
+        *forward |= (word & WORD_MOVED) != 0;
+        matches &= matches - 1;
+    }
+    return NULL;
+}
+
 /* Probes one generation for reading; *forward becomes true if the key may live in `next`. */
 static struct dsq_record *probe_read(const struct dsq_table *table, const struct dsq_slots *slots,
                                      uint64_t hash, struct dsq_bytes key, bool *forward)
 {
-    struct probe probe = probe_start(table, slots, hash);
-    uint64_t tag = word_tag(hash);
-    _Atomic uint64_t *slot;
+    uint64_t mask = group_mask(slots);
+    uint64_t home = home_group(slots, hash, table->shard_bits);
 
-    while ((slot = probe_next(&probe)) != NULL) {
-        /* Pairs with publish's compare-and-swap. */
-        uint64_t word = dsq_load_acquire(slot);
+    for (uint64_t i = 0; i <= mask; i++) {
+        const _Atomic uint64_t *group = &slots->words[((home + i) & mask) * GROUP_SLOTS];
+        struct dsq_record *record = match_group(group, hash, key, forward);
+        uint64_t last;
 
-        if (word == WORD_EMPTY) {
+        if (record != NULL) {
+            return record;
+        }
+        /* Groups fill in order: if any slot of this one is EMPTY, the last one is. */
+        last = dsq_load_acquire(&group[GROUP_SLOTS - 1]);
+        if (last == WORD_EMPTY) {
+            /* The first EMPTY may have been CLOSED since: only after `next` was set (S2). */
+            *forward |= dsq_load_acquire(&slots->next) != NULL;
             return NULL;
         }
-        if (word == WORD_CLOSED) {
+        if (last == WORD_CLOSED) {
             break;
-        }
-        if ((word & WORD_TAG) == tag) {
-            struct dsq_record *record = word_record(word);
-
-            if (record != NULL && dsq_record_has_key(record, hash, key)) {
-                return record;
-            }
-            *forward |= (word & WORD_MOVED) != 0;
         }
     }
     *forward = true;

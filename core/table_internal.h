@@ -52,7 +52,9 @@
  *      sealed before the size is chosen, so occupied_max bounds what there can be to copy; `next`
  *      has twice that, and admits insertions of new keys up to a quarter of its slots until it
  *      is the root.
- *  S7  A LOADING record is not copied: its slot goes straight to MOVED, its loader finds it gone.
+ *  S7  The EMPTY slots of a group are its last ones: an insertion takes the first, a migration goes
+ *      from the first on.  So the last slot tells a reader whether the group has any.
+ *  S8  A LOADING record is not copied: its slot goes straight to MOVED, its loader finds it gone.
  *
  * A reader probes the root; a MOVED word of its tag, or CLOSED, sends it on to `next` once the
  * sequence here is exhausted.  FROZEN is read as LIVE: by S3 it is still the truth.
@@ -100,13 +102,13 @@
 
 struct dsq_slots {
     struct dsq_retired retired;
-    void *allocation;
     uint64_t slot_count; /* a power of two */
     unsigned home_shift;
-    uint64_t chunk_count;
     _Atomic uint64_t *words;
+    _Atomic(struct dsq_slots *) next; /* so far one cache line: all that a reader needs */
+    uint64_t chunk_count;
     _Atomic uint8_t *done; /* of each chunk: all its slots are final */
-    _Atomic(struct dsq_slots *) next;
+    void *allocation;
 
     DSQ_CACHE_ALIGNED _Atomic uint64_t used; /* slots reserved or no longer EMPTY; USED_SEALED */
     _Atomic uint64_t removed;                /* slots that became REMOVED */

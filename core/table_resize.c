@@ -1,4 +1,4 @@
-/* Migration from one generation of slots to the next: see core/table_internal.h, S2 to S7. */
+/* Migration from one generation of slots to the next: see core/table_internal.h, S2 to S8. */
 #include <stdlib.h>
 
 #include "core/status.h"
