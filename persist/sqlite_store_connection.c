@@ -15,6 +15,9 @@ static int status_of(int result)
     if (result == SQLITE_IOERR_NOMEM) {
         return DSQ_ERR_NOMEM;
     }
+    if (result == SQLITE_IOERR_SHMSIZE) {
+        return DSQ_ERR_FULL; /* there was no room for the index of the WAL */
+    }
     switch (result & 0xff) {
     case SQLITE_NOMEM:
         return DSQ_ERR_NOMEM;
