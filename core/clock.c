@@ -22,7 +22,8 @@ static bool evict_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_
     uint64_t expected = victim->word;
     struct dsq_record *record = word_record(expected);
 
-    if (dsq_load_relaxed(&map->complete)) {
+    /* Without a tombstone the key is as absent as with it. */
+    if (record->kind == DSQ_RECORD_VALUE && dsq_load_relaxed(&map->complete)) {
         dsq_store_release(&map->complete, false);
     }
     /* Releases the cleared flag to whoever acquires the REMOVED word. */

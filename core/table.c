@@ -331,7 +331,8 @@ void dsq_table_account_removal(struct dsq_table *table, const struct dsq_record 
 {
     dsq_sub_relaxed(&table->live, 1);
     if (value_count(record) != 0) {
-        dsq_sub_relaxed(&table->values, 1);
+        /* Whoever counts without this value also sees that the hot tier is not complete. */
+        dsq_sub_acq_rel(&table->values, 1);
     }
     dsq_sub_relaxed(&table->bytes, byte_count(record));
 }

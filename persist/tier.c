@@ -144,14 +144,25 @@ int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error)
 }
 
 /*
- * The hot tier's own count is right when it holds everything; in writethrough mode it would count
- * what is not durable yet.  The store's count is right when nothing is queued.
+ * The hot tier's own count, if it holds everything: asked again after counting, since an eviction
+ * says so before it changes the count.
+ */
+static bool count_hot(const struct dsq_tier *tier, uint64_t *count)
+{
+    if (!tier_knows_absence(tier)) {
+        return false;
+    }
+    *count = dsq_map_values(&tier->map);
+    return tier_knows_absence(tier);
+}
+
+/*
+ * In writethrough mode the hot tier's count would include what is not durable yet.  The store's is
+ * right when nothing is queued.
  */
 bool dsq_tier_count_if_known(struct dsq_tier *tier, uint64_t *count)
 {
-    if (!tier_persists(tier) ||
-        (tier->mode == DSQ_TIER_LAZY && !tier->readonly && dsq_map_is_complete(&tier->map))) {
-        *count = dsq_map_values(&tier->map);
+    if (tier->mode != DSQ_TIER_WRITETHROUGH && count_hot(tier, count)) {
         return true;
     }
     if (tier->committer == NULL || dsq_committer_is_idle(tier->committer)) {
