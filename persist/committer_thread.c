@@ -216,6 +216,8 @@ static void checkpoint_if_due(struct dsq_committer *committer)
 static void update_age(struct dsq_committer *committer)
 {
     dsq_store_relaxed(&committer->oldest_ns, has_work(committer) ? committer->taken_at_ns : 0);
+    /* For who found the old age overdue and waits: the signal of the commit came before this. */
+    dsq_event_signal(&committer->room);
 }
 
 void *dsq_committer_thread(void *argument)
