@@ -102,9 +102,6 @@ static int execute(struct dsq_sqlite_store *self, const char *sql, const char *o
 static int connect_writer(struct dsq_sqlite_store *self, struct dsq_error *error)
 {
     int status = dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, &self->db, error);
-    if (status == DSQ_OK && sqlite3_db_readonly(self->db, "main") == 1) {
-        status = dsq_error_set(error, DSQ_ERR_READONLY, "cannot write %s", self->path);
-    }
     /* Creating is done with FULL in any case. */
     return status == DSQ_OK ? execute(self, "PRAGMA synchronous=FULL", "configure", error) : status;
 }
@@ -209,7 +206,6 @@ static const open_step writer_steps[] = {
 
 static const open_step reader_steps[] = {
     connect_reader,
-    check_format,
     load_meta,
     NULL,
 };

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "tests/persist/store_fixture.h"
 
@@ -380,13 +381,22 @@ Test(sqlite_store, leaves_one_sound_file_behind)
     cr_assert_str_eq(sqlite_says("db", "SELECT hex(key) || ' ' || hex(value) FROM kv"), "61 31");
 }
 
+static long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 Test(sqlite_store, says_that_another_program_has_the_file_and_goes_on_after_it)
 {
     struct dsq_store *store = open_default();
     sqlite3 *other;
     cr_assert_eq(sqlite3_open(scratch_path("db"), &other), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    long before = now_ms();
     cr_assert_eq(store->ops->begin(store, &error), DSQ_ERR_LOCKED);
+    cr_assert_lt(now_ms() - before, 1900, "it is for the caller to wait");
     cr_assert_not_null(strstr(error.message, scratch_path("db")), "%s", error.message);
     cr_assert(has_row(store, "a", NULL));
     cr_assert_eq(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);

@@ -264,6 +264,40 @@ Test(sqlite_store_open, reads_the_log_of_a_killed_writer_without_writing_it)
     free(again);
 }
 
+static int change_other_and_die(void)
+{
+    sqlite3 *db;
+    sqlite3_open(scratch_path("other"), &db);
+    sqlite3_exec(db,
+                 "PRAGMA cache_size=1; BEGIN; PRAGMA user_version=5;"
+                 "UPDATE t SET x = randomblob(3000)",
+                 NULL, NULL, NULL);
+    raise(SIGKILL);
+    return 1;
+}
+
+/* The loss of power may leave the first page unwritten, and the journal to tell what was there. */
+Test(sqlite_store_open, asks_again_whose_a_file_is_after_a_journal_was_rolled_back)
+{
+    make_sqlite("other",
+                "CREATE TABLE t(x); INSERT INTO t SELECT randomblob(3000) FROM"
+                " (WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n LIMIT 100)"
+                " SELECT i FROM n)");
+    cr_assert_eq(in_child(change_other_and_die), -SIGKILL);
+    cr_assert(scratch_has("other-journal"));
+    must_refuse("other", defaults, DSQ_ERR_FORMAT, "not of this library");
+    cr_assert(scratch_has("other-journal"), "nothing was rolled back yet");
+
+    FILE *file = fopen(scratch_path("other"), "r+");
+    for (int i = 0; i < 16; i++) {
+        fputc(0, file);
+    }
+    fclose(file);
+    must_refuse("other", readonly, DSQ_ERR_READONLY, "readonly");
+    must_refuse("other", defaults, DSQ_ERR_FORMAT, "not of this library");
+    cr_assert_str_eq(sqlite_says("other", "SELECT count(*) FROM t"), "100");
+}
+
 /* The status, negated, of opening as somebody to whom the modes of files mean something. */
 static int open_as_nobody(struct dsq_sqlite_options options)
 {
