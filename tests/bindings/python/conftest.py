@@ -37,7 +37,9 @@ def script(tmp_path):
 
     def run(code, *args, **options):
         return subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code), *map(str, args)],
+            # Python warns of any fork beside threads; what becomes of one is what is tested.
+            [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c",
+             textwrap.dedent(code), *map(str, args)],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -62,7 +62,7 @@ def stalled(path):
 def test_a_waiting_write_leaves_the_other_threads_running(stalled):
     db, blocker = stalled
     writer = Caller(lambda: db.__setitem__("k", b"v"))
-    wait_until(lambda: db.stats()["queued_bytes"] > 0)
+    wait_until(lambda: db.stats()["state"] == "retrying")
     assert db["there"] == b"before"
     assert writer.is_alive()
     blocker.rollback()
@@ -73,7 +73,7 @@ def test_a_waiting_write_leaves_the_other_threads_running(stalled):
 def test_a_flush_times_out_and_loses_nothing(stalled):
     db, blocker = stalled
     writer = Caller(lambda: db.__setitem__("k", b"v"))
-    wait_until(lambda: db.stats()["queued_bytes"] > 0)
+    wait_until(lambda: db.stats()["state"] == "retrying")
     with pytest.raises(TimedOutError):
         db.flush(timeout=0.01)
     with pytest.raises(TimeoutError):
@@ -88,7 +88,7 @@ def test_a_flush_times_out_and_loses_nothing(stalled):
 def test_ctrl_c_ends_a_flush(stalled):
     db, blocker = stalled
     writer = Caller(lambda: db.__setitem__("k", b"v"))
-    wait_until(lambda: db.stats()["queued_bytes"] > 0)
+    wait_until(lambda: db.stats()["state"] == "retrying")
     killer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     killer.start()
     with pytest.raises(KeyboardInterrupt):
@@ -101,7 +101,7 @@ def test_ctrl_c_ends_a_flush(stalled):
 def test_close_waits_for_calls_under_way_and_refuses_new_ones(stalled):
     db, blocker = stalled
     writer = Caller(lambda: db.__setitem__("k", b"v"))
-    wait_until(lambda: db.stats()["queued_bytes"] > 0)
+    wait_until(lambda: db.stats()["state"] == "retrying")
     closer = Caller(db.close)
     wait_until(lambda: db.closed)
     with pytest.raises(ClosedError, match="being closed"):
@@ -119,7 +119,7 @@ def test_close_waits_for_calls_under_way_and_refuses_new_ones(stalled):
 def test_ctrl_c_ends_the_waiting_of_close_and_the_store_stays_open(stalled):
     db, blocker = stalled
     writer = Caller(lambda: db.__setitem__("k", b"v"))
-    wait_until(lambda: db.stats()["queued_bytes"] > 0)
+    wait_until(lambda: db.stats()["state"] == "retrying")
     killer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     killer.start()
     with pytest.raises(KeyboardInterrupt):
@@ -134,7 +134,7 @@ def test_ctrl_c_ends_the_waiting_of_close_and_the_store_stays_open(stalled):
 def test_a_signal_handler_that_closes_during_close_is_refused(stalled):
     db, blocker = stalled
     writer = Caller(lambda: db.__setitem__("k", b"v"))
-    wait_until(lambda: db.stats()["queued_bytes"] > 0)
+    wait_until(lambda: db.stats()["state"] == "retrying")
     previous = signal.signal(signal.SIGUSR1, lambda *_: db.close())
     killer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
     killer.start()
