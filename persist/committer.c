@@ -138,8 +138,11 @@ int dsq_committer_admit(struct dsq_committer *committer, uint64_t bytes, bool no
         if (nowait) {
             return DSQ_WOULD_BLOCK;
         }
+        /* Counted before the demand: it is answered once, what is pushed later is due as well. */
+        dsq_add_seq_cst(&committer->room_waiters, 1);
         demand(committer, DEMAND_COMMIT);
         dsq_event_wait(&committer->room, ticket, DSQ_NO_DEADLINE);
+        dsq_sub_seq_cst(&committer->room_waiters, 1);
     }
 }
 

@@ -57,6 +57,7 @@ struct dsq_committer {
     _Atomic bool carrying;                   /* a settled record or a group's end must wake */
     _Atomic uint8_t state;                   /* enum dsq_committer_state */
     _Atomic uint32_t demand;
+    _Atomic uint32_t room_waiters;
     _Atomic uint64_t oldest_ns; /* nothing uncommitted is older; 0: nothing is uncommitted */
     _Atomic uint64_t taken;     /* of `pushed` */
     _Atomic uint64_t done;      /* of `taken`: durable, or void; seq_cst with `pushed` */

@@ -69,6 +69,7 @@ static uint64_t commit_deadline(struct dsq_committer *committer)
 static bool is_due(struct dsq_committer *committer, uint64_t deadline_ns)
 {
     return !committer->config.lazy || committer->cut_short || committer->markers_in_chain > 0 ||
+           dsq_load_seq_cst(&committer->room_waiters) > 0 ||
            (committer->config.timer && backlog(committer) >= committer->config.buffer_size) ||
            (deadline_ns != DSQ_NO_DEADLINE && dsq_now_ns() >= deadline_ns);
 }
@@ -215,9 +216,14 @@ static void checkpoint_if_due(struct dsq_committer *committer)
 /* What is carried because it is PENDING has not been acknowledged and does not age. */
 static void update_age(struct dsq_committer *committer)
 {
-    dsq_store_relaxed(&committer->oldest_ns, has_work(committer) ? committer->taken_at_ns : 0);
-    /* For who found the old age overdue and waits: the signal of the commit came before this. */
-    dsq_event_signal(&committer->room);
+    uint64_t before = dsq_load_relaxed(&committer->oldest_ns);
+    uint64_t oldest = has_work(committer) ? committer->taken_at_ns : 0;
+
+    if (oldest != before) {
+        dsq_store_relaxed(&committer->oldest_ns, oldest);
+        /* For who found the old age overdue and waits: the signal of the commit came before. */
+        dsq_event_signal(&committer->room);
+    }
 }
 
 void *dsq_committer_thread(void *argument)
