@@ -1,7 +1,6 @@
 #include "stress/mixed_worker.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "stress/mixed_record.h"
 #include "stress/verdict.h"
@@ -13,8 +12,6 @@
 #define SCAN_KEYS 100
 #define SLACK_RECORDS_PER_THREAD 8
 #define SLACK_PERCENT 1
-#define SAMPLE_TRIES 10
-#define SAMPLE_NS_MAX 50000
 
 static void report(struct mixed_run *run, const char *call, uint64_t key, uint64_t floor,
                    const char *why)
@@ -54,40 +51,13 @@ bool mixed_check_read(struct mixed_run *run, const char *call, uint64_t key, uin
     return why == NULL;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/*
- * The counters are not read at one instant, and unfolded moves fast: it is taken before, with and
- * after the others, and all of it counts only if it took too short a time for a peak between.
- */
-static bool levels_sample(struct mixed_run *run, struct dsq_stats *stats)
-{
-    struct dsq_stats before, after;
-    for (int i = 0; i < SAMPLE_TRIES; i++) {
-        uint64_t start = now_ns();
-        dsq_stats(run->db, &before);
-        dsq_stats(run->db, stats);
-        dsq_stats(run->db, &after);
-        if (now_ns() - start < SAMPLE_NS_MAX) {
-            uint64_t around = before.unfolded > after.unfolded ? before.unfolded : after.unfolded;
-            stats->unfolded = around > stats->unfolded ? around : stats->unfolded;
-            return true;
-        }
-    }
-    return false;
-}
-
 bool mixed_check_memory(struct mixed_run *run)
 {
     struct dsq_stats stats;
-    if (run->capacity == DSQ_UNBOUNDED || !levels_sample(run, &stats)) {
+    if (run->capacity == DSQ_UNBOUNDED) {
         return true;
     }
+    dsq_stats(run->db, &stats);
     uint64_t bound = run->capacity + stats.unfolded + SLACK_RECORDS_PER_THREAD * run->threads;
     bound += bound * SLACK_PERCENT / 100;
     if (stats.hot_records > bound) {
