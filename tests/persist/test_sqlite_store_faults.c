@@ -57,7 +57,8 @@ static void heal(void)
     fault.on = 0;
 }
 
-ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset);
+/* The system's headers give the parameters reserved names. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 {
     ssize_t (*next)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
@@ -70,7 +71,6 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
     return next(fd, data, size, offset);
 }
 
-ssize_t pread64(int fd, void *data, size_t size, off64_t offset);
 ssize_t pread64(int fd, void *data, size_t size, off64_t offset)
 {
     ssize_t (*next)(int, void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pread64");
@@ -95,8 +95,16 @@ int unlink(const char *path)
     return strikes(ON_UNLINK) ? fail() : next(path);
 }
 
-/* The sanitizers have allocators of their own. */
-#if !defined(__SANITIZE_ADDRESS__)
+/* AddressSanitizer has an allocator of its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define CAN_FAIL_ALLOCATIONS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CAN_FAIL_ALLOCATIONS 0
+#endif
+#endif
+
+#ifndef CAN_FAIL_ALLOCATIONS
 #define CAN_FAIL_ALLOCATIONS 1
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -123,9 +131,8 @@ void *realloc(void *block, size_t size)
 {
     return starves() ? NULL : __libc_realloc(block, size);
 }
-#else
-#define CAN_FAIL_ALLOCATIONS 0
 #endif
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 #define FOR_EVER LONG_MAX
 

@@ -190,7 +190,7 @@ Test(sqlite_store_open, reports_damage_where_it_lies_and_never_as_absence)
     commit(store, 1000);
     must_close(store);
     FILE *file = fopen(scratch_path("db"), "r+");
-    cr_assert_eq(fseek(file, 4096 * 8, SEEK_SET), 0);
+    cr_assert_eq(fseek(file, 8L * 4096, SEEK_SET), 0);
     for (int i = 0; i < 4096 * 4; i++) {
         fputc(0xff, file);
     }
