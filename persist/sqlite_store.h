@@ -8,7 +8,8 @@
  *     meta(name TEXT PRIMARY KEY, value)                 'seq', 'count'
  *
  * One connection writes and checkpoints, no other ever does; readers are read-only connections
- * from a pool and never checkpoint, not even on close.
+ * from a pool and never checkpoint, not even on close.  (The last read-only store to close has a
+ * writing connection remove the empty WAL files that reading has made.)
  */
 #ifndef DSQ_PERSIST_SQLITE_STORE_H
 #define DSQ_PERSIST_SQLITE_STORE_H
@@ -32,12 +33,14 @@ struct dsq_sqlite_options {
  * Opens or creates the file at path and takes ownership of it (persist/owner_lock.h).
  *
  * DSQ_ERR_LOCKED    another handle, in this process or another, owns the file; the message names
- *                   the owner's process id where known
+ *                   the owner's process id where known.  Or a program that does not ask who owns
+ *                   it keeps it locked for longer than opening waits
  * DSQ_ERR_CANTOPEN  no such file (must_exist), no such directory, a directory, no permission
  * DSQ_ERR_READONLY  writing was asked for and the file or its directory cannot be written
  * DSQ_ERR_FORMAT    not a database, an SQLite database that is not ours (one of DictSQLite's: the
  *                   message names `migrate`), or a newer format; the file is left byte for byte
  *                   as it was
+ * DSQ_ERR_UNSUPPORTED  the file system cannot hold a write-ahead log
  * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM  as their sentences say
  */
 int dsq_sqlite_store_open(const char *path, const struct dsq_sqlite_options *options,

@@ -4,9 +4,9 @@
  * Nothing above this interface knows SQL.  SQLite (persist/sqlite_store.c) is the first
  * implementation.
  *
- * Threads: begin, put, del, commit, rollback, checkpoint and wal_bytes belong to one thread at a
- * time, the writer.  Readers are acquired and used by any thread; one reader serves one thread at
- * a time.  Nobody may hold a reader while waiting for anything but the storage itself.
+ * Threads: begin, put, del, commit, rollback and checkpoint belong to one thread at a time, the
+ * writer; count, seq and wal_bytes are for any thread.  Readers are acquired and used by any thread;
+ * one reader serves one thread at a time.  Nobody may hold a reader while waiting for anything but the storage itself.
  *
  * Every function that can fail returns a status of core/status.h and describes the failure in
  * *error, which may be NULL.  "Not there" is DSQ_ABSENT and never stands for a failure.
