@@ -30,7 +30,8 @@ static int64_t share(uint64_t total, unsigned shard_bits)
 {
     uint64_t each = total >> shard_bits;
 
-    return each > INT64_MAX ? INT64_MAX : (int64_t)each;
+    /* A share of "no bound" is no bound. */
+    return total == UINT64_MAX || each > INT64_MAX ? INT64_MAX : (int64_t)each;
 }
 
 int dsq_map_init(struct dsq_map *map, const struct dsq_map_config *config,
