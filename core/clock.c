@@ -115,19 +115,21 @@ static bool sweep(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots
     return lowest.slot != NULL && evict_slot(map, shard, slots, &lowest);
 }
 
-static void shrink_if_sparse(struct dsq_table *shard, struct dsq_slots *slots)
+/* Starts a migration if the table is sparse; whether one is under way. */
+static bool shrink_if_sparse(struct dsq_table *shard, struct dsq_slots *slots)
 {
     int64_t live = dsq_load_relaxed(&shard->live);
 
-    if (slots->slot_count > MIN_SLOTS &&
-        (uint64_t)(live > 0 ? live : 0) * SPARSE_SHARE < slots->slot_count) {
-        /* Without memory for a smaller table the larger one stays in use. */
-        (void)dsq_migration_start(slots);
-    }
+    /* Without memory for a smaller table the larger one stays in use. */
+    return slots->slot_count > MIN_SLOTS &&
+           (uint64_t)(live > 0 ? live : 0) * SPARSE_SHARE < slots->slot_count &&
+           dsq_migration_start(slots) == DSQ_OK;
 }
 
 bool dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
 {
+    uint64_t epoch = dsq_load_acquire(&map->clean_epoch);
+
     for (unsigned i = 0; i < HELP_MAX; i++) {
         struct dsq_slots *slots = dsq_load_acquire(&shard->root);
 
@@ -135,7 +137,8 @@ bool dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
             shrink_if_sparse(shard, slots);
             return true;
         }
-        if (dsq_load_acquire(&slots->next) == NULL) {
+        if (dsq_load_acquire(&slots->next) == NULL && !shrink_if_sparse(shard, slots)) {
+            dsq_store_relaxed(&shard->pinned_epoch, epoch);
             return false;
         }
         dsq_migration_help(shard, slots);

@@ -10,10 +10,11 @@
  * counters are up; and when nothing is CLEAN it would walk for ever.
  *
  * A sweep that finds nothing CLEAN is not repeated before the next commit (pinned_epoch): with a
- * slow disk every insertion would pay for one in vain.
+ * slow disk every insertion would pay for one in vain.  Not so if it may have found nothing because
+ * the table is sparse or being moved.
  *
  * While the table migrates, victims come from the part of the root not yet moved; if there are
- * none, the evictor helps the migration along.
+ * none, the evictor helps the migration along.  A sparse table is replaced by a smaller one.
  */
 #ifndef DSQ_CORE_CLOCK_H
 #define DSQ_CORE_CLOCK_H
@@ -23,8 +24,9 @@
 #include "core/shard_map.h"
 
 /*
- * Evicts one CLEAN record of the shard; false if the sweep found none.  Lock-free, inside a
- * critical section.  Linearization point of the eviction: the compare-and-swap of the slot.
+ * Evicts one CLEAN record of the shard; false if none was found, and sets the shard's pinned_epoch
+ * if that is not worth another try before the next commit.  Lock-free, inside a critical section.
+ * Linearization point of the eviction: the compare-and-swap of the slot.
  */
 bool dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard);
 

@@ -91,7 +91,7 @@ void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard)
             return; /* a sweep found nothing, and nothing has become CLEAN since */
         }
         if (!dsq_clock_evict(map, shard)) {
-            dsq_store_relaxed(&shard->pinned_epoch, epoch);
+            return;
         }
     }
 }
