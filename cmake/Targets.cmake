@@ -1,5 +1,10 @@
 # What every target of this project is built with.
 
+# Fat objects are gcc's; without them every program of the build tree would wait for the optimiser.
+if(NOT CMAKE_C_COMPILER_ID STREQUAL GNU)
+    set(DSQ_LTO OFF)
+endif()
+
 add_library(dictsqlite_warnings INTERFACE)
 target_compile_options(dictsqlite_warnings INTERFACE
     -Wall -Wextra -Wundef -Wconversion -Wsign-conversion -Wpointer-arith

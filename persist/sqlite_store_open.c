@@ -57,8 +57,8 @@ static const char *const write_sql[DSQ_SQLITE_WRITES] = {
     [DSQ_SQLITE_UPDATE] = "UPDATE kv SET value = ?2 WHERE key = ?1",
     [DSQ_SQLITE_INSERT] = "INSERT INTO kv(key, value) VALUES(?1, ?2)",
     [DSQ_SQLITE_DELETE] = "DELETE FROM kv WHERE key = ?1",
-    [DSQ_SQLITE_SET_META] = "INSERT INTO meta(name, value) VALUES(?1, ?2)"
-                            " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [DSQ_SQLITE_SET_META] = ("INSERT INTO meta(name, value) VALUES(?1, ?2)"
+                             " ON CONFLICT(name) DO UPDATE SET value = excluded.value"),
     [DSQ_SQLITE_COMMIT] = "COMMIT",
     [DSQ_SQLITE_ROLLBACK] = "ROLLBACK",
 };
