@@ -66,8 +66,7 @@ can_compile()
 # What the build needs.
 require_build_packages()
 {
-    can_compile || missing+=(build-essential)
-    need_tool c++ build-essential
+    { can_compile && command -v c++ >/dev/null; } || missing+=(build-essential)
     need_tool cmake cmake
     need_tool ninja ninja-build
     need_tool pkg-config pkg-config
@@ -76,7 +75,7 @@ require_build_packages()
     need_module sqlite3 libsqlite3-dev
     need_module libxxhash libxxhash-dev
     need_module criterion libcriterion-dev
-    command -v "${PYTHON:-python3}" >/dev/null || missing+=(python3)
+    command -v "${PYTHON:-python3}" >/dev/null || missing+=(python3 python3-dev python3-venv)
     install_missing
 
     PYTHON=$("${PYTHON:-python3}" -c 'import sys; print(sys.executable)') ||
