@@ -243,6 +243,7 @@ static void freezer_run(const struct parameters *parameters, dsq_db *db)
     if (freezer.stops == NULL || dladdr(dlsym(RTLD_DEFAULT, "dsq_put"), &library) == 0 ||
         !worker_prepare()) {
         stress_violation("cannot start");
+        free(freezer.stops);
         return;
     }
     freezer.library = library.dli_fbase;
