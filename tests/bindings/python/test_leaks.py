@@ -1,6 +1,7 @@
 """No call leaves references or memory behind, whether it succeeds or fails."""
 
 import gc
+import os
 import sys
 import tracemalloc
 
@@ -18,8 +19,12 @@ def attempt(call):
         pass
 
 
-def calls(db, path):
-    value = bytearray(b"value")
+def resident_bytes():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def calls(db, path, value=bytearray(b"value")):
     wrong = object()
     return {
         "set": lambda: db.__setitem__("k", value),
@@ -71,6 +76,22 @@ def test_repeating_a_call_takes_no_more_python_memory(path, name):
             attempt(call)
         # The interpreter's own free lists come and go; a leak is there every time.
         assert min(growth(call) for _ in range(3)) < 16 * ROUNDS
+
+
+@pytest.mark.parametrize(
+    "name", ["set", "large", "pop", "setdefault", "update", "iteration", "half an iteration"]
+)
+def test_repeating_a_call_with_large_values_takes_no_more_memory(path, name):
+    value = bytes(50_000)
+    with DictSQLite(path, persist_mode="memory", hot_capacity=None) as db:
+        call = calls(db, path, value)[name]
+        for _ in range(100):
+            attempt(call)
+        before = resident_bytes()
+        for _ in range(2000):
+            attempt(call)
+        grown = resident_bytes() - before
+    assert grown < 2000 * len(value) / 2
 
 
 def test_references_to_keys_values_and_defaults_are_given_back(path):

@@ -143,6 +143,10 @@ def read():
         pass
 threading.Thread(target=read, daemon=True).start()
 """,
+    "has a daemon thread that holds it": """
+threading.Thread(target=lambda held: time.sleep(60), args=(db,), daemon=True).start()
+del db
+""",
     "keeps an iterator": "iterator = iter(db.items()); next(iterator)",
     "keeps a cycle": "sys.cycle = [db]; sys.cycle.append(sys.cycle)",
 }
@@ -284,6 +288,44 @@ def test_a_fork_amid_the_calls_of_other_threads_leaves_the_child_free(script, pa
         for thread in threads:
             thread.join()
         db.close()
+        print("done")
+        """,
+        path,
+    )
+    assert (result.stdout, result.stderr) == ("done\n", "")
+
+
+def test_a_fork_amid_a_close_leaves_the_child_free(script, path):
+    result = script(
+        """
+        import os, sqlite3, sys, threading
+        from dictsqlite import ClosedError, DictSQLite, ForkedError
+        db = DictSQLite(sys.argv[1])
+        blocker = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
+        blocker.execute("BEGIN IMMEDIATE")
+        writer = threading.Thread(target=db.__setitem__, args=("k", b"v"))
+        writer.start()
+        while db.stats()["state"] != "retrying":
+            pass
+        closer = threading.Thread(target=db.close)
+        closer.start()
+        while not db.closed:
+            pass
+        child = os.fork()
+        if child == 0:
+            try:
+                db["k"]
+            except ClosedError:
+                pass
+            try:
+                db.close()
+            except ForkedError:
+                sys.exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        blocker.rollback()
+        writer.join()
+        closer.join()
         print("done")
         """,
         path,
