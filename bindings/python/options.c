@@ -5,19 +5,13 @@
 
 _Static_assert(DSQ_DEFAULT_QUEUE_BYTES == 67108864, "the signature below says so");
 
-#define SIGNATURE                                                                                  \
-    "DictSQLite(db_path, hot_capacity=" TEXT(                                                      \
-        DSQ_DEFAULT_HOT_CAPACITY) ", enable_async=True, "                                          \
-                                  "persist_mode='writethrough', encryption_password=None, "        \
-                                  "enable_safe_pickle=None, "                                      \
-                                  "safe_pickle_allowed_modules=None, *, hot_bytes=None, "          \
-                                  "queue_bytes=67108864, "                                         \
-                                  "synchronous='full', flush_interval_ms=" TEXT(                   \
-                                      DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "                          \
-                                                                     "buffer_size=" TEXT(          \
-                                                                         DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True)\n--\n\n"
-
-const char dsq_py_options_doc[] = SIGNATURE
+/* clang-format off */
+const char dsq_py_options_doc[] =
+    "DictSQLite(db_path, hot_capacity=" TEXT(DSQ_DEFAULT_HOT_CAPACITY) ", enable_async=True, "
+    "persist_mode='writethrough', encryption_password=None, enable_safe_pickle=None, "
+    "safe_pickle_allowed_modules=None, *, hot_bytes=None, queue_bytes=67108864, "
+    "synchronous='full', flush_interval_ms=" TEXT(DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "
+    "buffer_size=" TEXT(DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True)\n--\n\n"
     "A persistent dictionary of str keys and bytes values.\n"
     "\n"
     "With persist_mode='memory' nothing is written, and a full hot tier drops records: a\n"
@@ -41,6 +35,7 @@ const char dsq_py_options_doc[] = SIGNATURE
     "yet and raise NotImplementedError.\n"
     "\n"
     "Raises LockedError, FormatError, CorruptError or StorageError if the file cannot be opened.";
+/* clang-format on */
 
 struct arguments {
     PyObject *path, *hot_capacity, *persist_mode;

@@ -7,7 +7,13 @@ import pytest
 
 from dictsqlite import DictSQLite
 
-RECORDS = {"": b"", "a": b"1", "b\0c": b"\0\0", "\u00e9\u4e16\U0001f600": b"unicode", "k" * 65536: b"x"}
+RECORDS = {
+    "": b"",
+    "a": b"1",
+    "b\0c": b"\0\0",
+    "\u00e9\u4e16\U0001f600": b"unicode",
+    "k" * 65536: b"x",
+}
 
 
 @pytest.fixture
@@ -89,7 +95,12 @@ def test_setdefault_returns_bytes_for_any_buffer(db):
 
 @pytest.mark.parametrize(
     "value",
-    [bytearray(b"value"), memoryview(b"value"), memoryview(b"_value_")[1:-1], array.array("B", b"value")],
+    [
+        bytearray(b"value"),
+        memoryview(b"value"),
+        memoryview(b"_value_")[1:-1],
+        array.array("B", b"value"),
+    ],
     ids=["bytearray", "memoryview", "slice", "array"],
 )
 def test_any_contiguous_buffer_is_stored_as_its_bytes(db, value):

@@ -42,7 +42,8 @@ def stub_shape(function):
 
 
 def test_the_stub_declares_all_that_is_public():
-    declared = {node.name for node in STUB.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    declared = {node.name for node in STUB.body if isinstance(node, kinds)}
     declared |= {n.target.id for n in STUB.body if isinstance(n, ast.AnnAssign)}
     public = {name for name in vars(_core) if not name.startswith("_")} | {"__version__"}
     assert {name for name in declared if not name.startswith("_")} | {"__version__"} == public
@@ -68,7 +69,8 @@ def test_the_stub_has_the_signature_of(name):
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="3.9 drops the signature of heap types")
 def test_the_stub_has_the_signature_of_the_constructor():
-    assert stub_shape(functions(STORE)["__init__"]) == shape(inspect.signature(dictsqlite.DictSQLite))
+    constructor = functions(STORE)["__init__"]
+    assert stub_shape(constructor) == shape(inspect.signature(dictsqlite.DictSQLite))
 
 
 def test_every_public_callable_has_a_signature_and_a_docstring():
