@@ -1,0 +1,233 @@
+#include "core/reclaim.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <criterion/criterion.h>
+
+TestSuite(reclaim, .timeout = 60);
+
+static struct dsq_reclaim *reclaim;
+
+static void start(uint64_t cap_bytes)
+{
+    cr_assert_eq(dsq_reclaim_new(cap_bytes, &reclaim, NULL), DSQ_OK);
+}
+
+/* An object that says when it is freed. */
+struct probe {
+    struct dsq_retired retired;
+    _Atomic int *freed;
+};
+
+static void free_probe(struct dsq_retired *retired)
+{
+    struct probe *probe = (struct probe *)retired;
+    dsq_add_acq_rel(probe->freed, 1);
+    free(probe);
+}
+
+static void retire_probe(_Atomic int *freed, uint64_t bytes)
+{
+    struct probe *probe = malloc(sizeof *probe);
+    probe->retired.free = free_probe;
+    probe->freed = freed;
+    dsq_reclaim_retire(reclaim, &probe->retired, bytes);
+}
+
+/* A reader that stands inside its section until released. */
+struct reader {
+    pthread_t thread;
+    sem_t inside;
+    sem_t leave;
+    _Atomic int *freed;
+    int freed_inside; /* before it left */
+};
+
+static void *read_and_stand(void *argument)
+{
+    struct reader *reader = argument;
+    dsq_read_lock();
+    sem_post(&reader->inside);
+    sem_wait(&reader->leave);
+    reader->freed_inside = dsq_load_acquire(reader->freed);
+    dsq_read_unlock();
+    return NULL;
+}
+
+static void start_reader(struct reader *reader, _Atomic int *freed)
+{
+    sem_init(&reader->inside, 0, 0);
+    sem_init(&reader->leave, 0, 0);
+    reader->freed = freed;
+    pthread_create(&reader->thread, NULL, read_and_stand, reader);
+    sem_wait(&reader->inside);
+}
+
+static void finish_reader(struct reader *reader)
+{
+    sem_post(&reader->leave);
+    pthread_join(reader->thread, NULL);
+    sem_destroy(&reader->inside);
+    sem_destroy(&reader->leave);
+}
+
+static void await_freed(_Atomic int *freed, int count)
+{
+    while (dsq_load_acquire(freed) < count) {
+        sched_yield();
+    }
+}
+
+#define MUCH (UINT64_C(1) << 20)
+
+Test(reclaim, much_that_is_retired_is_freed_by_itself)
+{
+    _Atomic int freed = 0;
+    start(MUCH);
+    retire_probe(&freed, MUCH);
+    await_freed(&freed, 1);
+    dsq_reclaim_destroy(reclaim);
+}
+
+Test(reclaim, little_may_rest_and_is_freed_at_the_end)
+{
+    _Atomic int freed = 0;
+    start(MUCH);
+    retire_probe(&freed, 10);
+    cr_assert_eq(dsq_reclaim_bytes(reclaim), 10);
+    cr_assert_eq(dsq_load_acquire(&freed), 0);
+    dsq_reclaim_destroy(reclaim);
+    cr_assert_eq(dsq_load_acquire(&freed), 1);
+}
+
+Test(reclaim, nothing_is_freed_while_a_reader_that_may_see_it_is_inside)
+{
+    _Atomic int freed = 0;
+    struct reader reader;
+    start(MUCH);
+    start_reader(&reader, &freed);
+    retire_probe(&freed, MUCH);
+    /* The reclaimer has taken it and waits for the reader: a second one is not taken. */
+    retire_probe(&freed, MUCH);
+    for (int i = 0; i < 1000; i++) {
+        cr_assert_eq(dsq_load_acquire(&freed), 0);
+        sched_yield();
+    }
+    cr_assert_eq(dsq_reclaim_bytes(reclaim), 2 * MUCH);
+    finish_reader(&reader);
+    cr_assert_eq(reader.freed_inside, 0);
+    await_freed(&freed, 2);
+    dsq_reclaim_destroy(reclaim);
+}
+
+Test(reclaim, sections_nest)
+{
+    _Atomic int freed = 0;
+    start(MUCH);
+    dsq_read_lock();
+    dsq_read_lock();
+    dsq_read_unlock();
+    retire_probe(&freed, MUCH);
+    for (int i = 0; i < 1000; i++) {
+        sched_yield();
+    }
+    cr_assert_eq(dsq_load_acquire(&freed), 0);
+    dsq_read_unlock();
+    await_freed(&freed, 1);
+    dsq_reclaim_destroy(reclaim);
+}
+
+static void *wait_for_room(void *argument)
+{
+    (void)argument;
+    dsq_reclaim_wait(reclaim);
+    return NULL;
+}
+
+Test(reclaim, is_full_above_its_cap_until_a_grace_period_has_passed)
+{
+    _Atomic int freed = 0;
+    struct reader reader;
+    pthread_t waiter;
+    start(MUCH);
+    cr_assert_not(dsq_reclaim_is_full(reclaim));
+    dsq_reclaim_wait(reclaim); /* returns at once */
+    start_reader(&reader, &freed);
+    for (int i = 0; i < 16; i++) {
+        retire_probe(&freed, MUCH);
+    }
+    cr_assert(dsq_reclaim_is_full(reclaim));
+    pthread_create(&waiter, NULL, wait_for_room, NULL);
+    finish_reader(&reader);
+    pthread_join(waiter, NULL);
+    cr_assert_not(dsq_reclaim_is_full(reclaim));
+    cr_assert_gt(dsq_load_acquire(&freed), 0);
+    dsq_reclaim_destroy(reclaim);
+    cr_assert_eq(dsq_load_acquire(&freed), 16);
+}
+
+static struct dsq_record *make(uint64_t hash)
+{
+    return dsq_record_new(DSQ_RECORD_VALUE, DSQ_RECORD_CLEAN, 2, hash, (struct dsq_bytes){"k", 1},
+                          (struct dsq_bytes){"value", 5});
+}
+
+Test(reclaim, a_record_is_retired_with_its_last_reference)
+{
+    start(MUCH);
+    for (uint64_t hash = 0; hash < 20; hash++) {
+        struct dsq_record *record = make(hash);
+        uint64_t before = dsq_reclaim_bytes(reclaim);
+        dsq_record_release(reclaim, record);
+        cr_assert_eq(dsq_reclaim_bytes(reclaim), before);
+        dsq_record_release(reclaim, record);
+        cr_assert_eq(dsq_reclaim_bytes(reclaim), before + 38);
+    }
+    dsq_reclaim_destroy(reclaim);
+}
+
+Test(reclaim, an_abandoned_reclaimer_frees_without_its_thread)
+{
+    uint64_t before = dsq_fork_generation();
+    int status = 0;
+    start(MUCH);
+    dsq_record_release(reclaim, make(1));
+    pid_t child = fork();
+    if (child == 0) {
+        _Atomic int freed = 0;
+        retire_probe(&freed, 10);
+        dsq_reclaim_abandon(reclaim);
+        _exit(dsq_fork_generation() == before + 1 && freed == 1 ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    cr_assert_eq(dsq_fork_generation(), before);
+    dsq_reclaim_destroy(reclaim);
+}
+
+Test(reclaim, a_forked_child_can_start_its_own)
+{
+    int status = 0;
+    start(MUCH);
+    dsq_read_lock();
+    dsq_read_unlock();
+    pid_t child = fork();
+    if (child == 0) {
+        _Atomic int freed = 0;
+        struct dsq_reclaim *inherited = reclaim;
+        start(MUCH);
+        retire_probe(&freed, MUCH);
+        await_freed(&freed, 1);
+        dsq_reclaim_destroy(reclaim);
+        dsq_reclaim_abandon(inherited);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    dsq_reclaim_destroy(reclaim);
+}
