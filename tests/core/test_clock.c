@@ -168,10 +168,10 @@ Test(clock, a_table_left_sparse_by_evictions_shrinks_and_keeps_what_is_left)
             cr_assert_lt(tries, 100);
         }
     }
-    /* Every insertion moves a part of the sparse table. */
+    /* Every insertion moves a part of the sparse table, and so does an eviction in vain. */
     for (uint64_t i = 20000; i < 23000; i++) {
         put_state(i, DSQ_RECORD_CLEAN);
-        cr_assert(evict());
+        trim();
     }
     cr_assert_eq(dsq_map_records(&map), 100);
     cr_assert_lt(dsq_table_slot_count(table), slots / 4);
