@@ -111,7 +111,7 @@ Test(flush, a_flush_that_ran_out_of_time_leaves_the_data_to_a_later_one)
     int status = dsq_flush(db, 0);
     cr_assert(status == DSQ_OK || status == DSQ_ERR_TIMEOUT);
     CHECK(dsq_flush(db, -1), DSQ_OK);
-    cr_assert(all_durable(db));
+    await_durable(db);
     check_numbered(db, 500);
     CHECK(dsq_close(db), DSQ_OK);
 }
