@@ -29,6 +29,23 @@ struct dsq_py_module *dsq_py_module_of(PyTypeObject *type)
     return NULL;
 }
 
+PyObject *dsq_py_call_method(PyObject *object, const char *name, PyObject *argument)
+{
+    PyObject *interned = PyUnicode_InternFromString(name);
+    PyObject *result =
+        interned != NULL ? PyObject_CallMethodObjArgs(object, interned, argument, NULL) : NULL;
+    Py_XDECREF(interned);
+    return result;
+}
+
+int dsq_py_has_attribute(PyObject *object, const char *name)
+{
+    PyObject *interned = PyUnicode_InternFromString(name);
+    int result = interned != NULL ? PyObject_HasAttr(object, interned) : -1;
+    Py_XDECREF(interned);
+    return result;
+}
+
 /* A type that the module makes instances of, and nobody else. */
 static PyTypeObject *make_inner_type(PyObject *module, PyType_Spec *spec)
 {

@@ -33,4 +33,14 @@ struct dsq_py_module {
 /* The module that defined type or one of its bases; NULL with TypeError if none is ours. */
 struct dsq_py_module *dsq_py_module_of(PyTypeObject *type);
 
+/*
+ * Look an attribute up by its one interned name: PyObject_CallMethod and PyObject_HasAttrString make
+ * a new str each time, and the interpreter's method cache keeps many of them.
+ *
+ * dsq_py_call_method: one argument, or none if it is NULL; a new reference, or NULL.
+ * dsq_py_has_attribute: 1, 0, or -1 with an exception.
+ */
+PyObject *dsq_py_call_method(PyObject *object, const char *name, PyObject *argument);
+int dsq_py_has_attribute(PyObject *object, const char *name);
+
 #endif

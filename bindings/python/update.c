@@ -173,7 +173,7 @@ static bool add_all(struct gathering *g, PyObject *iterable, PyObject *mapping)
 static bool add_method_result(struct gathering *g, PyObject *other, const char *method,
                               PyObject *mapping)
 {
-    PyObject *iterable = PyObject_CallMethod(other, method, NULL);
+    PyObject *iterable = dsq_py_call_method(other, method, NULL);
     bool added = iterable != NULL && add_all(g, iterable, mapping);
     Py_XDECREF(iterable);
     return added;
@@ -185,10 +185,11 @@ static bool add_other(struct gathering *g, PyObject *other)
     if (PyDict_CheckExact(other) || Py_TYPE(other) == g->db->module->db_type) {
         return add_method_result(g, other, "items", NULL);
     }
-    if (PyObject_HasAttrString(other, "keys")) {
-        return add_method_result(g, other, "keys", other);
+    int is_mapping = dsq_py_has_attribute(other, "keys");
+    if (is_mapping < 0) {
+        return false;
     }
-    return add_all(g, other, NULL);
+    return is_mapping ? add_method_result(g, other, "keys", other) : add_all(g, other, NULL);
 }
 
 static bool add_keywords(struct gathering *g, PyObject *names, PyObject *const *values)

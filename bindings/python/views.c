@@ -103,7 +103,7 @@ static PyObject *combine(PyObject *left, const char *method, PyObject *right)
     if (set == NULL) {
         return NULL;
     }
-    PyObject *done = PyObject_CallMethod(set, method, "O", right);
+    PyObject *done = dsq_py_call_method(set, method, right);
     Py_XDECREF(done);
     if (done == NULL) {
         Py_CLEAR(set);
@@ -141,7 +141,7 @@ static PyObject *symmetric_difference(PyObject *left, PyObject *right)
 static PyObject *is_disjoint(PyObject *self, PyObject *other)
 {
     PyObject *set = PySet_New(other);
-    PyObject *result = set != NULL ? PyObject_CallMethod(set, "isdisjoint", "O", self) : NULL;
+    PyObject *result = set != NULL ? dsq_py_call_method(set, "isdisjoint", self) : NULL;
     Py_XDECREF(set);
     return result;
 }
