@@ -15,7 +15,7 @@ Test(table, finds_what_was_stored_and_nothing_else)
 Test(table, tells_keys_of_one_hash_apart)
 {
     struct dsq_record *records[20];
-    char key[8];
+    char key[16];
     for (int i = 0; i < 20; i++) {
         snprintf(key, sizeof key, "%d", i);
         records[i] = put(42, key, "v");
@@ -164,7 +164,7 @@ Test(table, reservations_are_admitted_up_to_three_quarters_of_the_slots)
 
 Test(table, keys_that_all_begin_in_the_last_group_wrap_around)
 {
-    char key[8];
+    char key[16];
     for (int i = 0; i < 30; i++) {
         snprintf(key, sizeof key, "%d", i);
         put(UINT64_MAX - (uint64_t)i, key, "v");
