@@ -16,25 +16,33 @@ struct candidate {
     uint8_t clock;
 };
 
-static bool evict_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
-                       const struct candidate *victim)
+/* What a sweep has met so far. */
+struct sweep {
+    struct candidate lowest; /* CLEAN, with the lowest count */
+    unsigned occupied;
+    bool met_clean;
+};
+
+static uint64_t evict_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
+                           const struct candidate *victim)
 {
     uint64_t expected = victim->word;
     struct dsq_record *record = word_record(expected);
+    uint64_t bytes = dsq_record_bytes(record);
 
-    /* Without a tombstone the key is as absent as with it. */
+    /* Relaxed look: once false it stays so.  Without a tombstone the key is as absent as with it. */
     if (record->kind == DSQ_RECORD_VALUE && dsq_load_relaxed(&map->complete)) {
         dsq_store_release(&map->complete, false);
     }
     /* Releases the cleared flag to whoever acquires the REMOVED word. */
     if (!dsq_cas_acq_rel(victim->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {
-        return false;
+        return 0;
     }
     dsq_add_relaxed(&slots->removed, 1);
     dsq_add_relaxed(&shard->evictions, 1);
     dsq_table_account_removal(shard, record);
     dsq_record_release(map->reclaim, record);
-    return true;
+    return bytes;
 }
 
 /* The next group under the hand: while the root is being moved, one that is not moved yet. */
@@ -73,46 +81,53 @@ static bool inspect(const struct candidate *seen, struct candidate *lowest)
     return false;
 }
 
-/* Sweeps one group; true if a record was evicted. */
-static bool sweep_group(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
-                        uint64_t group, struct candidate *lowest, unsigned *occupied)
+/* Sweeps one group; the size of the record evicted, or 0. */
+static uint64_t sweep_group(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
+                            uint64_t group, struct sweep *sweep)
 {
     for (unsigned i = 0; i < GROUP_SLOTS; i++) {
         struct candidate seen = {.slot = &slots->words[group * GROUP_SLOTS + i]};
         struct dsq_record *record;
+        uint64_t bytes = 0;
 
         seen.word = dsq_load_acquire(seen.slot);
         record = word_record(seen.word);
         if (record == NULL || (seen.word & WORD_FROZEN) != 0) {
             continue;
         }
-        ++*occupied;
+        sweep->occupied++;
         if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
             continue;
         }
+        sweep->met_clean = true;
         seen.clock = dsq_load_relaxed(&record->clock);
-        if (inspect(&seen, lowest) && evict_slot(map, shard, slots, &seen)) {
-            return true;
+        if (inspect(&seen, &sweep->lowest)) {
+            bytes = evict_slot(map, shard, slots, &seen);
+        }
+        if (bytes != 0) {
+            return bytes;
         }
     }
-    return false;
+    return 0;
 }
 
-static bool sweep(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots)
+static uint64_t run_sweep(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
+                          struct sweep *sweep)
 {
-    struct candidate lowest = {0};
-    unsigned occupied = 0;
     uint64_t group;
 
-    for (unsigned i = 0; i < SWEEP_GROUPS_MAX && occupied < SWEEP_OCCUPIED; i++) {
+    for (unsigned i = 0; i < SWEEP_GROUPS_MAX && sweep->occupied < SWEEP_OCCUPIED; i++) {
+        uint64_t bytes;
+
         if (!next_group(slots, &group)) {
             break;
         }
-        if (sweep_group(map, shard, slots, group, &lowest, &occupied)) {
-            return true;
+        bytes = sweep_group(map, shard, slots, group, sweep);
+        if (bytes != 0) {
+            return bytes;
         }
     }
-    return lowest.slot != NULL && evict_slot(map, shard, slots, &lowest);
+    return sweep->lowest.slot != NULL ? evict_slot(map, shard, slots, &sweep->lowest) : 0;
 }
 
 /* Starts a migration if the table is sparse; whether one is under way. */
@@ -126,22 +141,27 @@ static bool shrink_if_sparse(struct dsq_table *shard, struct dsq_slots *slots)
            dsq_migration_start(slots) == DSQ_OK;
 }
 
-bool dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
+uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
 {
     uint64_t epoch = dsq_load_acquire(&map->clean_epoch);
 
     for (unsigned i = 0; i < HELP_MAX; i++) {
         struct dsq_slots *slots = dsq_load_acquire(&shard->root);
+        struct sweep sweep = {0};
+        uint64_t bytes = run_sweep(map, shard, slots, &sweep);
 
-        if (sweep(map, shard, slots)) {
+        if (bytes != 0) {
             shrink_if_sparse(shard, slots);
-            return true;
+            return bytes;
         }
         if (dsq_load_acquire(&slots->next) == NULL && !shrink_if_sparse(shard, slots)) {
-            dsq_store_relaxed(&shard->pinned_epoch, epoch);
-            return false;
+            if (map->commits && sweep.occupied > 0 && !sweep.met_clean) {
+                /* Relaxed: a hint; seen late it costs a sweep in vain. */
+                dsq_store_relaxed(&shard->pinned_epoch, epoch);
+            }
+            return 0;
         }
         dsq_migration_help(shard, slots);
     }
-    return false;
+    return 0;
 }

@@ -9,8 +9,8 @@
  * with the lowest count seen goes.  Without a cap one insertion walks the whole table when all
  * counters are up; and when nothing is CLEAN it would walk for ever.
  *
- * A sweep that finds nothing CLEAN is not repeated before the next commit (pinned_epoch): with a
- * slow disk every insertion would pay for one in vain.  Not so if it may have found nothing because
+ * A sweep that meets records and none of them CLEAN is not repeated before the next commit
+ * (pinned_epoch): with a slow disk every insertion would pay for one in vain.  Not so if it may have found nothing because
  * the table is sparse or being moved.
  *
  * While the table migrates, victims come from the part of the root not yet moved; if there are
@@ -19,15 +19,16 @@
 #ifndef DSQ_CORE_CLOCK_H
 #define DSQ_CORE_CLOCK_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "core/shard_map.h"
 
 /*
- * Evicts one CLEAN record of the shard; false if none was found, and sets the shard's pinned_epoch
- * if that is not worth another try before the next commit.  Lock-free, inside a critical section.
- * Linearization point of the eviction: the compare-and-swap of the slot.
+ * Evicts one CLEAN record of the shard and returns its size in bytes; 0 if none was found, or if the
+ * race for each was lost.  pinned_epoch says that a sweep met records and none of them CLEAN.
+ * Lock-free, inside a critical section.  Linearization point of the eviction: the compare-and-swap
+ * of the slot.
  */
-bool dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard);
+uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard);
 
 #endif

@@ -20,6 +20,11 @@ void dsq_mpsc_push(struct dsq_mpsc *queue, struct dsq_mpsc_node *node)
     ck_stack_push_upmc(&queue->stack, &node->entry);
 }
 
+bool dsq_mpsc_is_empty(const struct dsq_mpsc *queue)
+{
+    return ck_pr_load_ptr(&queue->stack.head) == NULL;
+}
+
 struct dsq_mpsc_node *dsq_mpsc_take_all(struct dsq_mpsc *queue)
 {
     ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&queue->stack);

@@ -21,6 +21,7 @@
 #define DSQ_CORE_MPSC_H
 
 #include <ck_stack.h>
+#include <stdbool.h>
 
 struct dsq_mpsc_node {
     ck_stack_entry_t entry;
@@ -33,6 +34,9 @@ struct dsq_mpsc {
 void dsq_mpsc_init(struct dsq_mpsc *queue);
 
 void dsq_mpsc_push(struct dsq_mpsc *queue, struct dsq_mpsc_node *node);
+
+/* Whether no node waits to be taken.  For the consumer. */
+bool dsq_mpsc_is_empty(const struct dsq_mpsc *queue);
 
 /* Takes all nodes, oldest first, linked by dsq_mpsc_next; NULL if there are none.  One consumer. */
 struct dsq_mpsc_node *dsq_mpsc_take_all(struct dsq_mpsc *queue);

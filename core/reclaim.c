@@ -94,8 +94,8 @@ static void free_objects(struct dsq_mpsc_node *node)
     }
 }
 
-/* Takes all that is stacked, waits for a grace period unless there are no readers, and frees. */
-static void reclaim_round(struct dsq_reclaim *reclaim, bool readers)
+/* Takes all that is stacked, waits for a grace period, and frees. */
+static void reclaim_round(struct dsq_reclaim *reclaim)
 {
     struct dsq_mpsc_node *records[STACKS];
     struct dsq_mpsc_node *objects = dsq_mpsc_take_all(&reclaim->objects);
@@ -110,10 +110,8 @@ static void reclaim_round(struct dsq_reclaim *reclaim, bool readers)
         taken += bytes;
     }
     dsq_add_relaxed(&reclaim->total_bytes, taken);
-    if (readers) {
-        urcu_bp_synchronize_rcu();
-        dsq_annotate_acquire(&dsq_grace_period_edge);
-    }
+    urcu_bp_synchronize_rcu();
+    dsq_annotate_acquire(&dsq_grace_period_edge);
     for (int i = 0; i < STACKS; i++) {
         free_records(records[i]);
     }
@@ -126,7 +124,9 @@ static void sleep_until_work(struct dsq_reclaim *reclaim)
     uint32_t ticket = dsq_event_ticket(&reclaim->wake);
 
     dsq_store_seq_cst(&reclaim->asleep, true);
-    if (stacked_bytes(reclaim) < WAKE_BYTES && !dsq_load_seq_cst(&reclaim->stop)) {
+    /* Not while `full`: whoever waits for it to end has signalled, perhaps before the ticket. */
+    if (stacked_bytes(reclaim) < WAKE_BYTES && !dsq_load_seq_cst(&reclaim->full) &&
+        !dsq_load_seq_cst(&reclaim->stop)) {
         dsq_event_wait(&reclaim->wake, ticket, DSQ_NO_DEADLINE);
     }
     dsq_store_seq_cst(&reclaim->asleep, false);
@@ -138,9 +138,9 @@ static void *reclaimer(void *argument)
 
     while (!dsq_load_seq_cst(&reclaim->stop)) {
         sleep_until_work(reclaim);
-        reclaim_round(reclaim, true);
+        reclaim_round(reclaim);
         if (dsq_load_relaxed(&reclaim->full) && stacked_bytes(reclaim) < reclaim->cap_bytes) {
-            dsq_store_release(&reclaim->full, false);
+            dsq_store_seq_cst(&reclaim->full, false);
             dsq_event_signal(&reclaim->freed);
         }
     }
@@ -176,21 +176,19 @@ void dsq_reclaim_destroy(struct dsq_reclaim *reclaim)
     dsq_store_seq_cst(&reclaim->stop, true);
     dsq_event_signal(&reclaim->wake);
     pthread_join(reclaim->thread, NULL);
-    reclaim_round(reclaim, true);
+    reclaim_round(reclaim);
     free(reclaim);
 }
 
-void dsq_reclaim_abandon(struct dsq_reclaim *reclaim)
-{
-    reclaim_round(reclaim, false);
-    free(reclaim);
-}
-
-/* After the bytes were added to a stack and the node pushed. */
+/*
+ * After the bytes were added to a stack and the node pushed.  If all stacks together hold the cap,
+ * one of them holds its share: only then the sum is taken.
+ */
 static void note_retired(struct dsq_reclaim *reclaim, uint64_t stack_bytes)
 {
-    if (stack_bytes >= reclaim->cap_bytes / STACKS && !dsq_load_relaxed(&reclaim->full)) {
-        dsq_store_release(&reclaim->full, true);
+    if (stack_bytes >= reclaim->cap_bytes / STACKS && !dsq_load_relaxed(&reclaim->full) &&
+        stacked_bytes(reclaim) >= reclaim->cap_bytes) {
+        dsq_store_seq_cst(&reclaim->full, true);
     }
     if (stack_bytes >= WAKE_BYTES / STACKS && dsq_load_seq_cst(&reclaim->asleep) &&
         stacked_bytes(reclaim) >= WAKE_BYTES) {

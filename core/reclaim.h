@@ -11,9 +11,10 @@
  *                 whole batch (not one call_rcu a record, whose thread sleeps 10 ms a round and
  *                 whose backlog has no bound), frees
  *
- * Bound: dsq_reclaim_is_full is true once the bytes waiting on a stack exceed its share of the
- * cap; writers then wait on the reclaimer before they begin (dsq_reclaim_wait), never inside a
- * critical section.  A frozen reader therefore stops writers at the cap and nobody else.
+ * Bound: dsq_reclaim_is_full is true once the bytes retired since the last round exceed the cap (so
+ * that twice the cap may wait in all); writers then wait on the reclaimer before they begin
+ * (dsq_reclaim_wait), never inside a critical section.  A frozen reader therefore stops writers at
+ * the cap, and nobody else.
  *
  * A node may be retired once nobody can find it any more; readers that found it earlier are inside
  * a critical section that began before, and the grace period waits for exactly those.
@@ -75,9 +76,6 @@ int dsq_reclaim_new(uint64_t cap_bytes, struct dsq_reclaim **reclaim, struct dsq
 
 /* Stops the thread and frees all that was retired.  No other thread may use it any more. */
 void dsq_reclaim_destroy(struct dsq_reclaim *reclaim);
-
-/* In a forked child: frees all that was retired without its thread.  No reader may exist. */
-void dsq_reclaim_abandon(struct dsq_reclaim *reclaim);
 
 /* Lock-free; inside or outside a critical section. */
 void dsq_reclaim_retire(struct dsq_reclaim *reclaim, struct dsq_retired *retired, uint64_t bytes);

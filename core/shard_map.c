@@ -10,7 +10,7 @@
 #define SHARD_BITS_MAX 10
 /* A shard smaller than this would evict by the chance of the hash rather than by use. */
 #define SHARD_CAPACITY_MIN 256
-/* Evictions that one insertion may have to do for those who could not. */
+/* Evictions that one insertion may have to do for those who could not, beyond its own size. */
 #define TRIM_MAX 8
 
 static unsigned choose_shard_bits(uint64_t capacity)
@@ -41,6 +41,7 @@ int dsq_map_init(struct dsq_map *map, const struct dsq_map_config *config,
     map->reclaim = reclaim;
     map->shard_bits = choose_shard_bits(config->capacity);
     map->shard_capacity = share(config->capacity, map->shard_bits);
+    map->commits = config->commits;
     map->shard_bytes = config->bytes != 0 ? share(config->bytes, map->shard_bits) : INT64_MAX;
     map->shards = aligned_alloc(DSQ_CACHE_LINE_BYTES,
                                 sizeof(struct dsq_table) * (UINT64_C(1) << map->shard_bits));
@@ -78,21 +79,28 @@ static bool is_over_budget(const struct dsq_map *map, const struct dsq_table *sh
 
 bool dsq_map_has_room(const struct dsq_map *map, const struct dsq_table *shard)
 {
-    return dsq_load_relaxed(&shard->live) < map->shard_capacity ||
+    return (dsq_load_relaxed(&shard->live) < map->shard_capacity &&
+            dsq_load_relaxed(&shard->bytes) < map->shard_bytes) ||
            dsq_load_relaxed(&shard->pinned_epoch) != dsq_load_relaxed(&map->clean_epoch);
 }
 
-void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard)
+void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard, uint64_t incoming_bytes)
 {
     uint64_t epoch = dsq_load_acquire(&map->clean_epoch);
+    uint64_t freed = 0;
 
-    for (int i = 0; i < TRIM_MAX && is_over_budget(map, shard); i++) {
-        if (dsq_load_relaxed(&shard->pinned_epoch) == epoch) {
-            return; /* a sweep found nothing, and nothing has become CLEAN since */
-        }
-        if (!dsq_clock_evict(map, shard)) {
+    for (unsigned i = 0; i < TRIM_MAX || freed < incoming_bytes; i++) {
+        uint64_t bytes;
+
+        /* Relaxed: levels and a hint; what is missed now the next insertion sees. */
+        if (!is_over_budget(map, shard) || dsq_load_relaxed(&shard->pinned_epoch) == epoch) {
             return;
         }
+        bytes = dsq_clock_evict(map, shard);
+        if (bytes == 0) {
+            return;
+        }
+        freed += bytes;
     }
 }
 

@@ -28,6 +28,7 @@ struct dsq_map {
     struct dsq_reclaim *reclaim;
     int64_t shard_capacity;
     int64_t shard_bytes;
+    bool commits; /* records become CLEAN by commits, which advance clean_epoch */
     DSQ_CACHE_ALIGNED _Atomic bool complete;
     _Atomic uint64_t clean_epoch; /* counts the commits after which records became CLEAN */
 };
@@ -36,6 +37,7 @@ struct dsq_map_config {
     uint64_t capacity; /* records; UINT64_MAX: no bound */
     uint64_t bytes;    /* 0: no bound */
     bool complete;
+    bool commits; /* false: every record is CLEAN from the start */
 };
 
 /* DSQ_ERR_NOMEM if memory runs out. */
@@ -57,10 +59,11 @@ static inline bool dsq_map_is_complete(const struct dsq_map *map)
 }
 
 /*
- * Evicts while the shard is over its budget and victims are found.  Lock-free, inside a critical
- * section.
+ * After an insertion or a commit of a record of incoming_bytes: evicts while the shard is over its
+ * budget and victims are found, at most a few more than make up for that record.  Lock-free, inside
+ * a critical section.
  */
-void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard);
+void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard, uint64_t incoming_bytes);
 
 /*
  * Whether one more record can be expected to find its place: false while the shard is full of what

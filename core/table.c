@@ -139,22 +139,27 @@ static struct dsq_record *probe_read(const struct dsq_table *table, const struct
     return NULL;
 }
 
-struct dsq_record *dsq_table_find(const struct dsq_table *table, uint64_t hash,
-                                  struct dsq_bytes key)
+struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct dsq_bytes key)
 {
-    const struct dsq_slots *slots = dsq_load_acquire(&table->root);
+    struct dsq_slots *root = dsq_load_acquire(&table->root);
+    struct dsq_slots *slots = root;
+    struct dsq_record *record = NULL;
 
     while (slots != NULL) {
         bool forward = false;
-        /* Linearization point: the load inside of the word that decides. */
-        struct dsq_record *record = probe_read(table, slots, hash, key, &forward);
 
+        /* Linearization point: the load inside of the word that decides. */
+        record = probe_read(table, slots, hash, key, &forward);
         if (record != NULL || !forward) {
-            return record;
+            break;
         }
         slots = dsq_load_acquire(&slots->next);
     }
-    return NULL;
+    if (DSQ_UNLIKELY(slots != root && slots != NULL)) {
+        /* Else a table that is only read would be probed twice for ever. */
+        dsq_migration_help(table, root);
+    }
+    return record;
 }
 
 /*
@@ -307,28 +312,56 @@ static int64_t byte_count(const struct dsq_record *record)
     return record != NULL ? (int64_t)dsq_record_bytes(record) : 0;
 }
 
+/* Before publishing: notes how the number of values will change; whoever comes first counts it. */
+static void note_change(struct dsq_record *record, const struct dsq_record *old)
+{
+    int64_t change = value_count(record) - value_count(old);
+
+    record->flags &= (uint8_t) ~(DSQ_RECORD_ADDS_VALUE | DSQ_RECORD_REMOVES_VALUE);
+    if (change != 0) {
+        record->flags |= change > 0 ? DSQ_RECORD_ADDS_VALUE : DSQ_RECORD_REMOVES_VALUE;
+        dsq_or_relaxed(&record->refs, DSQ_RECORD_UNCOUNTED); /* not shared yet */
+    }
+}
+
+/* Relaxed look first: a bit that is gone does not come back while the record is published. */
+static bool claim_change(struct dsq_record *record)
+{
+    return (dsq_load_relaxed(&record->refs) & DSQ_RECORD_UNCOUNTED) != 0 &&
+           (dsq_and_acq_rel(&record->refs, ~DSQ_RECORD_UNCOUNTED) & DSQ_RECORD_UNCOUNTED) != 0;
+}
+
+static void count_change(struct dsq_table *table, struct dsq_record *record)
+{
+    if (record != NULL && claim_change(record)) {
+        dsq_add_relaxed(&table->values, (record->flags & DSQ_RECORD_ADDS_VALUE) != 0 ? 1 : -1);
+    }
+}
+
 bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct dsq_record *record)
 {
     uint64_t expected = place->word;
-    const struct dsq_record *old = place->record;
+    struct dsq_record *old = place->record;
 
+    count_change(table, old);
+    note_change(record, old);
     /* Linearization point of an insertion or a replacement. */
     if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {
+        (void)claim_change(record); /* there was none */
         dsq_table_cancel(table, place);
         return false;
     }
+    count_change(table, record);
     if (old == NULL) {
         dsq_add_relaxed(&table->live, 1);
-    }
-    if (value_count(record) != value_count(old)) {
-        dsq_add_relaxed(&table->values, value_count(record) - value_count(old));
     }
     dsq_add_relaxed(&table->bytes, byte_count(record) - byte_count(old));
     return true;
 }
 
-void dsq_table_account_removal(struct dsq_table *table, const struct dsq_record *record)
+void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record)
 {
+    count_change(table, record);
     dsq_sub_relaxed(&table->live, 1);
     if (value_count(record) != 0) {
         /* Whoever counts without this value also sees that the hot tier is not complete. */

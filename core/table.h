@@ -9,8 +9,8 @@
  * record or place that it returns is valid until the end of that section only, unless a reference
  * was taken.
  *
- * Progress: find and the walk are wait-free but for the length of a probe; the others are
- * lock-free.  No thread, wherever it is frozen, keeps another from completing any of them.
+ * Progress: the walk is wait-free but for the length of a probe; the others are lock-free (find too,
+ * since it helps a migration by a chunk when its key has been moved).  No thread, wherever it is frozen, keeps another from completing any of them.
  */
 #ifndef DSQ_CORE_TABLE_H
 #define DSQ_CORE_TABLE_H
@@ -59,11 +59,10 @@ void dsq_table_fini(struct dsq_table *table);
 
 /*
  * The key's record, of whatever kind, or NULL.
- * Linearization point: the load of the slot that holds it, or of the empty slot that ends the
- * probe.
+ * Linearization point: the load of the slot that holds it, or the one that found the slot where it
+ * would be first without it.
  */
-struct dsq_record *dsq_table_find(const struct dsq_table *table, uint64_t hash,
-                                  struct dsq_bytes key);
+struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct dsq_bytes key);
 
 /*
  * Finds the key's slot for a change, or a vacancy for it, reserved.  Exactly one of publish, remove
@@ -108,7 +107,7 @@ struct dsq_record_list {
  * resizes happen between or during the calls.  DSQ_ERR_NOMEM: nothing was collected, *position
  * stays.
  */
-int dsq_table_walk(const struct dsq_table *table, uint64_t *position, struct dsq_record_list *list);
+int dsq_table_walk(struct dsq_table *table, uint64_t *position, struct dsq_record_list *list);
 
 /* Releases what a list holds; the list can be used again. */
 void dsq_record_list_clear(struct dsq_record_list *list, struct dsq_reclaim *reclaim);

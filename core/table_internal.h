@@ -42,7 +42,7 @@
  *      Copying itself is the one exception, and copies only a record that is still the truth.
  *  S4  A copy of k is inserted into `next` at most once.  A copier that is late (k has been moved,
  *      perhaps replaced or removed there since) meets k's slot in `next` before any EMPTY, because
- *      k's slot there was the first EMPTY of the same sequence and slots never become EMPTY again.
+ *      k's first slot there was the first EMPTY of the same sequence and slots never become EMPTY again.
  *      It recognises that slot by the key, or, if it is REMOVED or MOVED there, by looking at
  *      its own old slot again: that one was final before anything happened to k in `next` (S3).
  *  S5  A generation is replaced as root only when all its slots are final: all done flags are set,
@@ -51,7 +51,8 @@
  *  S6  `next` has room for all that is copied: reservations are counted before insertions, `used` is
  *      sealed before the size is chosen, so occupied_max bounds what there can be to copy; `next`
  *      has twice that, and admits insertions of new keys up to a quarter of its slots until it
- *      is the root.
+ *      is the root.  (A slow thread may take its share of that quarter after the promotion: it
+ *      counts in `used`, and is refused once that is sealed.)
  *  S7  The EMPTY slots of a group are its last ones: an insertion takes the first, a migration goes
  *      from the first on.  So the last slot tells a reader whether the group has any.
  *  S8  A LOADING record is not copied: its slot goes straight to MOVED, its loader finds it gone.
@@ -203,6 +204,6 @@ void dsq_migration_finish(struct dsq_table *table, struct dsq_slots *slots);
 void dsq_migration_move(struct dsq_table *table, struct dsq_slots *slots, _Atomic uint64_t *slot);
 
 /* Accounts a slot that became REMOVED, or a MOVED one whose record was not copied. */
-void dsq_table_account_removal(struct dsq_table *table, const struct dsq_record *record);
+void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record);
 
 #endif

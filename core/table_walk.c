@@ -50,7 +50,7 @@ static bool list_has(const struct dsq_record_list *list, const struct dsq_record
 }
 
 /* Takes a reference of the key's present record; NULL if the key is not a value any more. */
-static struct dsq_record *pin_present(const struct dsq_table *table, struct dsq_record *record)
+static struct dsq_record *pin_present(struct dsq_table *table, struct dsq_record *record)
 {
     struct dsq_record *present = record;
 
@@ -63,7 +63,7 @@ static struct dsq_record *pin_present(const struct dsq_table *table, struct dsq_
     return NULL;
 }
 
-static bool collect(const struct dsq_table *table, struct dsq_record *record,
+static bool collect(struct dsq_table *table, struct dsq_record *record,
                     struct dsq_record_list *list)
 {
     struct dsq_record *pinned;
@@ -88,7 +88,7 @@ static bool in_window(const struct dsq_table *table, const struct window *window
 }
 
 /* Collects from one group; *ended if an EMPTY or CLOSED slot was met. */
-static bool scan_group(const struct dsq_table *table, const struct dsq_slots *slots, uint64_t group,
+static bool scan_group(struct dsq_table *table, const struct dsq_slots *slots, uint64_t group,
                        const struct window *window, struct dsq_record_list *list, bool *ended)
 {
     for (unsigned i = 0; i < GROUP_SLOTS; i++) {
@@ -103,7 +103,7 @@ static bool scan_group(const struct dsq_table *table, const struct dsq_slots *sl
     return true;
 }
 
-static bool scan_generation(const struct dsq_table *table, const struct dsq_slots *slots,
+static bool scan_generation(struct dsq_table *table, const struct dsq_slots *slots,
                             const struct window *window, struct dsq_record_list *list)
 {
     uint64_t first = window->first >> slots->home_shift;
@@ -123,7 +123,7 @@ static bool scan_generation(const struct dsq_table *table, const struct dsq_slot
     return true;
 }
 
-int dsq_table_walk(const struct dsq_table *table, uint64_t *position, struct dsq_record_list *list)
+int dsq_table_walk(struct dsq_table *table, uint64_t *position, struct dsq_record_list *list)
 {
     const struct dsq_slots *slots = dsq_load_acquire(&table->root);
     uint64_t groups = slots->slot_count / GROUP_SLOTS;

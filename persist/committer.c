@@ -8,8 +8,14 @@
  *     add to `pushed`                         load `pushed`: more than taken? then do not sleep
  *     load `sleep`: IDLE? then wake it        sleep
  *
- * At least one of them sees the other.  A settled record and an ended group do the same with
- * `carrying` in the place of `sleep`.  A demand is stored and then signalled always.
+ * At least one of them sees the other.  The thread looks at the queue itself as well: a node can be
+ * taken before it is counted, and then hides one that is counted and not taken.  A settled record
+ * and an ended group do the same with `carrying` before `sleep`.  A demand is stored and then
+ * signalled always.
+ *
+ * Counting: `durable` never passes `pushed`, since a record is counted before it can become READY
+ * and a group before it is complete; a marker, READY from birth, counts nothing.  So durable ==
+ * pushed means that all that was acknowledged is durable.
  */
 #include <stdlib.h>
 
@@ -62,19 +68,14 @@ static void demand(struct dsq_committer *committer, uint32_t what)
     dsq_event_signal(&committer->work);
 }
 
-void dsq_committer_abandon(struct dsq_committer *committer)
-{
-    dsq_batch_discard(committer);
-    free(committer->batch.records);
-    free(committer);
-}
-
 void dsq_committer_destroy(struct dsq_committer *committer)
 {
     demand(committer, DEMAND_STOP);
     pthread_join(committer->thread, NULL);
     pthread_mutex_destroy(&committer->error_lock);
-    dsq_committer_abandon(committer);
+    dsq_batch_discard(committer);
+    free(committer->batch.records);
+    free(committer);
 }
 
 static bool has_failed(const struct dsq_committer *committer)
@@ -108,31 +109,40 @@ static bool is_overdue(const struct dsq_committer *committer)
                oldest + (config->flush_interval_ms + (uint64_t)config->slack_ms) * DSQ_NS_PER_MS;
 }
 
-static bool reserve(struct dsq_committer *committer, uint64_t bytes)
+/*
+ * Takes room, if there is: a compare-and-swap, since bytes added only to be subtracted again could
+ * turn others away whom nobody wakes.  While somebody waits everybody does, down to the low-water
+ * mark: else a large request would starve behind small ones.
+ */
+static bool reserve(struct dsq_committer *committer, uint64_t bytes, bool waited)
 {
-    uint64_t before;
+    uint64_t limit = committer->config.queue_bytes;
+    uint64_t before = dsq_load_seq_cst(&committer->queued_bytes);
 
     if (is_overdue(committer)) {
         return false;
     }
-    before = dsq_add_seq_cst(&committer->queued_bytes, bytes);
-    if (before == 0 || before + bytes <= committer->config.queue_bytes) {
-        return true;
-    }
-    dsq_sub_seq_cst(&committer->queued_bytes, bytes);
-    return false;
+    do {
+        if (before != 0 && before + bytes > limit) {
+            return false;
+        }
+        if ((waited || dsq_load_seq_cst(&committer->room_waiters) > 0) && before > limit / 2) {
+            return false;
+        }
+    } while (!dsq_cas_seq_cst(&committer->queued_bytes, &before, before + bytes));
+    return true;
 }
 
 int dsq_committer_admit(struct dsq_committer *committer, uint64_t bytes, bool nowait,
                         struct dsq_error *error)
 {
-    for (;;) {
+    for (bool waited = false;; waited = true) {
         uint32_t ticket = dsq_event_ticket(&committer->room);
 
         if (has_failed(committer)) {
             return failure(committer, error);
         }
-        if (reserve(committer, bytes)) {
+        if (reserve(committer, bytes, waited)) {
             return DSQ_OK;
         }
         if (nowait) {
@@ -165,8 +175,10 @@ static void notice_push(struct dsq_committer *committer, uint64_t pushed)
     if (sleep == SLEEP_NONE) {
         return;
     }
+    /* Relaxed: too small a `taken` costs a wake-up in vain. */
     if (sleep == SLEEP_IDLE ||
-        pushed - dsq_load_relaxed(&committer->taken) >= committer->config.buffer_size) {
+        (committer->config.timer &&
+         pushed - dsq_load_relaxed(&committer->taken) >= committer->config.buffer_size)) {
         dsq_event_signal(&committer->work);
     }
 }
@@ -183,18 +195,13 @@ void dsq_committer_push(struct dsq_committer *committer, struct dsq_record *reco
     dsq_committer_push_weighted(committer, record, 1);
 }
 
-void dsq_committer_notice_settled(struct dsq_committer *committer)
-{
-    if (dsq_load_seq_cst(&committer->carrying)) {
-        dsq_event_signal(&committer->work);
-    }
-}
-
 void dsq_committer_settle(struct dsq_committer *committer, struct dsq_record *record)
 {
     if (dsq_record_state(record) == DSQ_RECORD_PENDING &&
-        dsq_record_move(record, DSQ_RECORD_PENDING, DSQ_RECORD_READY)) {
-        dsq_committer_notice_settled(committer);
+        dsq_record_move(record, DSQ_RECORD_PENDING, DSQ_RECORD_READY) &&
+        dsq_load_seq_cst(&committer->carrying) &&
+        dsq_load_seq_cst(&committer->sleep) == SLEEP_IDLE) {
+        dsq_event_signal(&committer->work);
     }
 }
 
@@ -231,9 +238,9 @@ uint64_t dsq_committer_done(const struct dsq_committer *committer)
 
 bool dsq_committer_is_idle(const struct dsq_committer *committer)
 {
-    uint64_t done = dsq_committer_done(committer);
+    uint64_t durable = dsq_load_seq_cst(&committer->durable);
 
-    return done == dsq_committer_pushed(committer);
+    return durable == dsq_committer_pushed(committer);
 }
 
 int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
@@ -253,7 +260,7 @@ int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
     if (marker == NULL) {
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a flush");
     }
-    dsq_committer_push(committer, marker);
+    dsq_committer_push_weighted(committer, marker, 0);
     demand(committer, DEMAND_COMMIT);
     status = dsq_committer_wait(committer, marker, deadline_ns, error);
     dsq_record_release(committer->map->reclaim, marker);
@@ -275,6 +282,31 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
             return DSQ_OK;
         }
         if (dsq_load_seq_cst(&committer->resumes) != before) {
+            return failure(committer, error);
+        }
+        dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);
+    }
+}
+
+int dsq_committer_checkpoint(struct dsq_committer *committer, struct dsq_error *error)
+{
+    uint64_t before = dsq_load_seq_cst(&committer->checkpoints);
+
+    demand(committer, DEMAND_CHECKPOINT);
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->progress);
+
+        if (dsq_load_seq_cst(&committer->checkpoints) != before) {
+            struct dsq_error result;
+
+            pthread_mutex_lock(&committer->error_lock);
+            result = committer->checkpoint_error;
+            pthread_mutex_unlock(&committer->error_lock);
+            return result.status == DSQ_OK
+                       ? DSQ_OK
+                       : dsq_error_set(error, result.status, "%s", result.message);
+        }
+        if (has_failed(committer)) {
             return failure(committer, error);
         }
         dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);

@@ -76,9 +76,6 @@ int dsq_committer_new(const struct dsq_committer_config *config, struct dsq_stor
 /* Ends the thread without committing what is queued, and frees.  No other thread may use it. */
 void dsq_committer_destroy(struct dsq_committer *committer);
 
-/* In a forked child, where the thread does not exist: releases what is queued and frees. */
-void dsq_committer_abandon(struct dsq_committer *committer);
-
 /*
  * Reserves bytes in the queue; waits for room unless nowait (then DSQ_WOULD_BLOCK).  A request
  * larger than the whole queue is admitted when the queue is empty.  The store's error if it has
@@ -110,6 +107,12 @@ int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
 
 /* FAILED -> OPEN by trying the failed commit again; its error if it fails again. */
 int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *error);
+
+/*
+ * Moves the whole WAL into the main file, in the committer's thread; the checkpoint's error, or the
+ * store's if it has failed.  After a flush.
+ */
+int dsq_committer_checkpoint(struct dsq_committer *committer, struct dsq_error *error);
 
 /* Whether all that was queued is durable. */
 bool dsq_committer_is_idle(const struct dsq_committer *committer);

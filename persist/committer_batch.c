@@ -16,9 +16,22 @@ static struct dsq_record *record_of(struct dsq_mpsc_node *node)
     return (struct dsq_record *)node;
 }
 
+/* The records that a node stands for: as counted when it was pushed. */
 static uint64_t weight_of(const struct dsq_record *record)
 {
-    return record->kind == DSQ_ITEM_GROUP ? dsq_group_node(record).count : 1;
+    switch (record->kind) {
+    case DSQ_ITEM_GROUP:
+        return dsq_group_node(record).count;
+    case DSQ_ITEM_MARKER:
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+static bool is_item(const struct dsq_record *record)
+{
+    return record->kind == DSQ_ITEM_GROUP || record->kind == DSQ_ITEM_MARKER;
 }
 
 /* Appends all that is queued to the chain; false if there was nothing. */
@@ -50,13 +63,14 @@ static bool is_complete(const struct dsq_group *group)
     return dsq_load_seq_cst(&group->complete);
 }
 
-static void forget_seen(struct dsq_committer *committer)
+/* Counts a node of a group that this scan has met; whether it is the first of the group. */
+static bool is_first_node(const struct dsq_committer *committer, struct dsq_group *group)
 {
-    for (struct dsq_mpsc_node *node = committer->chain; node != NULL; node = dsq_mpsc_next(node)) {
-        if (record_of(node)->kind == DSQ_ITEM_GROUP) {
-            dsq_group_node(record_of(node)).group->seen = 0;
-        }
+    if (group->scan != committer->scans) {
+        group->scan = committer->scans;
+        group->seen = 0;
     }
+    return group->seen++ == 0;
 }
 
 /*
@@ -69,7 +83,7 @@ static struct dsq_mpsc_node *find_cut(struct dsq_committer *committer)
     size_t open = 0;
     size_t records = 0;
 
-    forget_seen(committer);
+    committer->scans++;
     for (struct dsq_mpsc_node *node = committer->chain; node != NULL; node = dsq_mpsc_next(node)) {
         if (record_of(node)->kind == DSQ_ITEM_GROUP) {
             struct dsq_group *group = dsq_group_node(record_of(node)).group;
@@ -77,7 +91,7 @@ static struct dsq_mpsc_node *find_cut(struct dsq_committer *committer)
             if (!is_complete(group)) {
                 return cut;
             }
-            open += group->seen++ == 0;
+            open += is_first_node(committer, group);
             open -= group->seen == group->nodes;
         }
         records += weight_of(record_of(node));
@@ -117,7 +131,7 @@ static bool reserve(struct batch *batch, size_t more)
 static void append(struct dsq_committer *committer, struct dsq_record *record)
 {
     committer->batch.records[committer->batch.count++] = record;
-    if (record->kind == DSQ_RECORD_VALUE || record->kind == DSQ_RECORD_TOMBSTONE) {
+    if (!is_item(record)) {
         dsq_add_relaxed(&committer->seq, 1);
     }
 }
@@ -127,6 +141,7 @@ static void append_settled(struct dsq_committer *committer, struct dsq_record *r
 {
     if (dsq_record_state(record) == DSQ_RECORD_VOID) {
         dsq_record_release(committer->map->reclaim, record);
+        dsq_add_seq_cst(&committer->durable, 1);
         dsq_add_seq_cst(&committer->done, 1);
     } else {
         append(committer, record);
@@ -161,28 +176,17 @@ static void unlink_node(struct dsq_committer *committer, struct dsq_mpsc_node *p
     committer->markers_in_chain -= record_of(node)->kind == DSQ_ITEM_MARKER;
 }
 
-int dsq_batch_collect(struct dsq_committer *committer)
+/* Moves what may be committed before the cut into the batch, which has room for `most` entries. */
+static struct dsq_mpsc_node *fill(struct dsq_committer *committer, struct dsq_mpsc_node *cut,
+                                  size_t most)
 {
-    struct batch *batch = &committer->batch;
     struct dsq_mpsc_node *previous = NULL;
-    struct dsq_mpsc_node *node;
-    struct dsq_mpsc_node *cut = NULL;
-    bool bounded;
+    struct dsq_mpsc_node *node = committer->chain;
 
-    committer->taken_at_ns = dsq_now_ns();
-    take_queue(committer);
-    bounded = committer->groups_in_chain == 0;
-    if (!bounded) {
-        cut = find_cut(committer);
-    }
-    node = committer->chain;
-    while (node != cut && (!bounded || batch->count < BATCH_RECORDS_MAX)) {
+    while (node != cut && committer->batch.count + weight_of(record_of(node)) < most) {
         struct dsq_mpsc_node *next = dsq_mpsc_next(node);
         struct dsq_record *record = record_of(node);
 
-        if (!reserve(batch, weight_of(record) + 1)) {
-            return DSQ_ERR_NOMEM;
-        }
         if (record->kind == DSQ_ITEM_GROUP) {
             unlink_node(committer, previous, node);
             append_group(committer, record);
@@ -194,10 +198,47 @@ int dsq_batch_collect(struct dsq_committer *committer)
         }
         node = next;
     }
-    committer->cut_short = node != cut;
-    batch->last_seq = dsq_load_relaxed(&committer->seq);
+    return node;
+}
+
+/* Entries that the nodes before the cut need at most. */
+static size_t entries_before(const struct dsq_committer *committer, const struct dsq_mpsc_node *cut)
+{
+    size_t entries = 1;
+
+    for (struct dsq_mpsc_node *node = committer->chain; node != cut; node = dsq_mpsc_next(node)) {
+        entries += weight_of(record_of(node)) + 1;
+    }
+    return entries;
+}
+
+int dsq_batch_collect(struct dsq_committer *committer)
+{
+    struct dsq_mpsc_node *cut = NULL;
+    size_t most = BATCH_RECORDS_MAX;
+    bool has_groups;
+
+    committer->taken_at_ns = dsq_now_ns();
+    take_queue(committer);
+    has_groups = committer->groups_in_chain > 0;
+    if (has_groups) {
+        cut = find_cut(committer);
+    }
+    if (has_groups || committer->batch.capacity < BATCH_RECORDS_MAX) {
+        most = entries_before(committer, cut);
+        most = has_groups || most < BATCH_RECORDS_MAX ? most : BATCH_RECORDS_MAX;
+    }
+    if (!reserve(&committer->batch, most)) {
+        if (has_groups || committer->batch.capacity == 0) {
+            most = 0; /* nothing is cut where a group is open: try again later */
+        } else {
+            most = committer->batch.capacity;
+        }
+    }
+    committer->cut_short = fill(committer, cut, most) != cut;
+    committer->batch.last_seq = dsq_load_relaxed(&committer->seq);
     dsq_store_seq_cst(&committer->carrying, committer->chain != NULL);
-    return DSQ_OK;
+    return most != 0 ? DSQ_OK : DSQ_ERR_NOMEM;
 }
 
 bool dsq_batch_carry_is_ready(struct dsq_committer *committer)
@@ -290,7 +331,7 @@ int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error)
     for (size_t i = 0; i < batch->count; i++) {
         struct dsq_record *record = batch->records[i];
 
-        if (record->kind == DSQ_RECORD_VALUE || record->kind == DSQ_RECORD_TOMBSTONE) {
+        if (!is_item(record)) {
             entries[count++] = (struct entry){record, i};
         }
     }
@@ -340,7 +381,7 @@ static uint64_t finish_record(struct dsq_committer *committer, struct dsq_record
         if (record->kind == DSQ_RECORD_TOMBSTONE) {
             unlink_tombstone(map, record);
         }
-        dsq_map_trim(map, shard);
+        dsq_map_trim(map, shard, bytes);
     }
     dsq_record_release(map->reclaim, record);
     return bytes;
@@ -358,7 +399,7 @@ static uint64_t finish_stride(struct dsq_committer *committer, size_t begin, siz
 
     dsq_read_lock();
     for (size_t i = begin; i < end; i++) {
-        weight += records[i]->kind != DSQ_ITEM_GROUP;
+        weight += !is_item(records[i]);
         bytes += finish_record(committer, records[i]);
     }
     dsq_read_unlock();
@@ -370,7 +411,13 @@ void dsq_batch_finish(struct dsq_committer *committer)
 {
     struct batch *batch = &committer->batch;
     uint64_t bytes = 0;
+    uint64_t weight = 0;
 
+    for (size_t i = 0; i < batch->count; i++) {
+        weight += !is_item(batch->records[i]);
+    }
+    /* First, so that whoever waited for one of them finds the count known. */
+    dsq_add_seq_cst(&committer->durable, weight);
     for (size_t i = 0; i < batch->count; i++) {
         dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_CLEAN);
     }

@@ -67,7 +67,9 @@ int dsq_group_push(struct dsq_committer *committer, struct dsq_group *group,
 void dsq_group_end(struct dsq_committer *committer, struct dsq_group *group)
 {
     dsq_store_seq_cst(&group->complete, true);
-    dsq_committer_notice_settled(committer);
+    if (dsq_load_seq_cst(&committer->carrying)) {
+        dsq_event_signal(&committer->work);
+    }
 }
 
 int dsq_group_wait(struct dsq_committer *committer, const struct dsq_group *group,

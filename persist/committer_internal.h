@@ -13,6 +13,7 @@
 #define DEMAND_COMMIT 1U /* somebody waits: commit now */
 #define DEMAND_RESUME 2U
 #define DEMAND_STOP 4U
+#define DEMAND_CHECKPOINT 8U
 
 /* Whom a push has to wake. */
 enum sleep_state {
@@ -29,7 +30,8 @@ struct dsq_group {
     _Atomic uint32_t refs; /* its writer's and one of each node */
     _Atomic bool complete;
     uint32_t nodes; /* final once complete */
-    uint32_t seen;
+    uint32_t seen;  /* nodes met by scan number `scan` */
+    uint64_t scan;
     struct dsq_record *last; /* the item of its last node, with a reference */
 };
 
@@ -60,7 +62,8 @@ struct dsq_committer {
     _Atomic uint32_t room_waiters;
     _Atomic uint64_t oldest_ns; /* nothing uncommitted is older; 0: nothing is uncommitted */
     _Atomic uint64_t taken;     /* of `pushed` */
-    _Atomic uint64_t done;      /* of `taken`: durable, or void; seq_cst with `pushed` */
+    _Atomic uint64_t durable;   /* of `taken`: durable, or void; seq_cst with `pushed` */
+    _Atomic uint64_t done;      /* of `durable`: the hot tier has been trimmed for it */
 
     DSQ_CACHE_ALIGNED struct dsq_event work; /* the thread waits */
     struct dsq_event progress;               /* waiters for durability wait */
@@ -70,10 +73,12 @@ struct dsq_committer {
     _Atomic uint64_t seq;
     _Atomic uint64_t durable_seq;
     _Atomic uint64_t wal_bytes;
-    _Atomic uint64_t resumes; /* attempts of a resumed commit that have ended */
+    _Atomic uint64_t resumes;     /* attempts of a resumed commit that have ended */
+    _Atomic uint64_t checkpoints; /* demanded ones that have ended */
 
     pthread_mutex_t error_lock;
-    struct dsq_error error; /* of the commit that led out of OPEN */
+    struct dsq_error error;            /* of the commit that led out of OPEN */
+    struct dsq_error checkpoint_error; /* of the last checkpoint that was demanded */
 
     /* The thread's own. */
     struct dsq_mpsc_node *chain; /* taken, not yet in a batch, oldest first */
@@ -81,6 +86,7 @@ struct dsq_committer {
     size_t groups_in_chain; /* GROUP items */
     size_t markers_in_chain;
     bool cut_short; /* the last batch was full, there is more */
+    uint64_t scans; /* of the chain, for where to cut it */
     uint64_t taken_at_ns;
     struct batch batch;
 };
@@ -106,9 +112,6 @@ void dsq_batch_discard(struct dsq_committer *committer);
 /* Queues one node that stands for `weight` records. */
 void dsq_committer_push_weighted(struct dsq_committer *committer, struct dsq_record *record,
                                  uint64_t weight);
-
-/* After something PENDING was settled: wakes the thread if it carries. */
-void dsq_committer_notice_settled(struct dsq_committer *committer);
 
 /* The group and the records of a GROUP item. */
 struct group_node {

@@ -29,7 +29,8 @@ static uint64_t backlog(const struct dsq_committer *committer)
 
 static bool has_work(struct dsq_committer *committer)
 {
-    return backlog(committer) > 0 || dsq_batch_carry_is_ready(committer);
+    return backlog(committer) > 0 || !dsq_mpsc_is_empty(&committer->queue) ||
+           dsq_batch_carry_is_ready(committer);
 }
 
 /* Sleeps unless there is a reason not to: see the handshake in persist/committer.c. */
@@ -213,17 +214,39 @@ static void checkpoint_if_due(struct dsq_committer *committer)
     dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
 }
 
-/* What is carried because it is PENDING has not been acknowledged and does not age. */
+/*
+ * What is carried because it is PENDING has not been acknowledged and does not age; what is held
+ * behind an open group has been, and does.
+ */
 static void update_age(struct dsq_committer *committer)
 {
     uint64_t before = dsq_load_relaxed(&committer->oldest_ns);
     uint64_t oldest = has_work(committer) ? committer->taken_at_ns : 0;
 
+    if (committer->groups_in_chain > 0) {
+        oldest = before != 0 ? before : committer->taken_at_ns;
+    }
     if (oldest != before) {
         dsq_store_relaxed(&committer->oldest_ns, oldest);
         /* For who found the old age overdue and waits: the signal of the commit came before. */
         dsq_event_signal(&committer->room);
     }
+}
+
+static void checkpoint_on_demand(struct dsq_committer *committer)
+{
+    struct dsq_error error = {0};
+
+    if (!is_demanded(committer, DEMAND_CHECKPOINT)) {
+        return;
+    }
+    dsq_and_seq_cst(&committer->demand, ~DEMAND_CHECKPOINT);
+    (void)committer->store->ops->checkpoint(committer->store, true, &error);
+    pthread_mutex_lock(&committer->error_lock);
+    committer->checkpoint_error = error;
+    pthread_mutex_unlock(&committer->error_lock);
+    dsq_add_seq_cst(&committer->checkpoints, 1);
+    dsq_event_signal(&committer->progress);
 }
 
 void *dsq_committer_thread(void *argument)
@@ -235,6 +258,7 @@ void *dsq_committer_thread(void *argument)
         if (is_demanded(committer, DEMAND_STOP)) {
             return NULL;
         }
+        checkpoint_on_demand(committer);
         if (dsq_batch_collect(committer) != DSQ_OK) {
             /* No memory for a longer batch: commit what fits, or try again a little later. */
             pause_ns(committer, DSQ_NS_PER_MS);

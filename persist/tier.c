@@ -32,6 +32,7 @@ static int open_hot(struct dsq_tier *tier, const struct dsq_tier_config *config,
         .capacity = config->hot_capacity,
         .bytes = config->hot_bytes,
         .complete = starts_complete(config, store),
+        .commits = store != NULL && !config->readonly,
     };
     int status = dsq_hash_secret_init(&tier->secret, error);
 
@@ -84,47 +85,38 @@ int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
     return DSQ_OK;
 }
 
-int dsq_tier_close(struct dsq_tier *tier, bool *gone, struct dsq_error *error)
+int dsq_tier_close(struct dsq_tier *tier, struct dsq_error *error)
 {
     int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
 
-    *gone = status == DSQ_OK;
-    if (status != DSQ_OK) {
-        return status;
+    if (status == DSQ_OK && tier->committer != NULL) {
+        status = dsq_committer_checkpoint(tier->committer, error);
     }
+    if (status == DSQ_OK) {
+        dsq_tier_abandon(tier);
+    }
+    return status;
+}
+
+void dsq_tier_abandon(struct dsq_tier *tier)
+{
     if (tier->committer != NULL) {
         dsq_committer_destroy(tier->committer);
     }
     close_hot(tier);
     if (tier->store != NULL) {
-        status = tier->store->ops->close(tier->store, error);
-    }
-    free(tier);
-    return status;
-}
-
-void dsq_tier_abandon(struct dsq_tier *tier, bool forked)
-{
-    if (tier->committer != NULL) {
-        if (forked) {
-            dsq_committer_abandon(tier->committer);
-        } else {
-            dsq_committer_destroy(tier->committer);
-        }
-    }
-    dsq_map_fini(&tier->map);
-    if (forked) {
-        dsq_reclaim_abandon(tier->reclaim);
-    } else {
-        dsq_reclaim_destroy(tier->reclaim);
-    }
-    if (tier->store != NULL && forked) {
-        tier->store->ops->abandon(tier->store);
-    } else if (tier->store != NULL) {
-        /* Nobody is left to hear of a failed checkpoint; what was committed is in the WAL. */
+        /* What was committed is in the main file or in the WAL, which the next open reads. */
         (void)tier->store->ops->close(tier->store, NULL);
     }
     free(tier);
+}
+
+void dsq_tier_leave_to_parent(struct dsq_tier *tier)
+{
+    if (tier->store != NULL) {
+        tier->store->ops->abandon(tier->store);
+        tier->store = NULL;
+    }
 }
 
 int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error *error)

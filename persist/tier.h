@@ -55,7 +55,7 @@ enum dsq_tier_mode {
     DSQ_TIER_MEMORY,
 };
 
-/* Look-ups counted by stripes of threads: exact up to TIER_STRIPES threads, else a little low. */
+/* Look-ups counted by stripes of threads: exact up to DSQ_TIER_STRIPES threads, else a little low. */
 #define DSQ_TIER_STRIPES 32
 struct dsq_tier_stripe {
     DSQ_CACHE_ALIGNED _Atomic uint64_t hits;
@@ -90,14 +90,20 @@ int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
                   struct dsq_tier **tier, struct dsq_error *error);
 
 /*
- * Commits what is queued, then closes everything and frees.  If that last commit fails the tier
- * stays open as it was (*gone is false).  An error of closing the store, whose data is durable by
- * then, is reported too, but the tier is gone.
+ * Commits what is queued, moves the WAL into the main file, closes everything and frees.  On an
+ * error of these two the tier stays open as it was.
  */
-int dsq_tier_close(struct dsq_tier *tier, bool *gone, struct dsq_error *error);
+int dsq_tier_close(struct dsq_tier *tier, struct dsq_error *error);
 
-/* Frees without a last commit.  forked: touches no file and no thread. */
-void dsq_tier_abandon(struct dsq_tier *tier, bool forked);
+/* Frees without a last commit. */
+void dsq_tier_abandon(struct dsq_tier *tier);
+
+/*
+ * In a forked child: gives up what the child inherited of the store, and touches no file and no
+ * lock.  Tables, queue and records stay allocated: the fork may have caught the parent's threads
+ * in the middle of any change to them, and they are copies that nobody else sees.
+ */
+void dsq_tier_leave_to_parent(struct dsq_tier *tier);
 
 /*
  * Answers from the hot tier alone: DSQ_OK after calling the visitor (may be NULL) with the value,

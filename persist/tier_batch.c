@@ -81,7 +81,7 @@ static size_t publish_run(struct dsq_tier *tier, struct dsq_record **records, si
             if (places[i].record != NULL) {
                 tier_release(tier, places[i].record);
             }
-            dsq_map_trim(&tier->map, shard);
+            dsq_map_trim(&tier->map, shard, dsq_record_bytes(record));
             continue;
         }
         records[failed] = dsq_record_renew(record, 2);

@@ -114,7 +114,7 @@ bool dsq_lease_promote(struct dsq_tier *tier, struct dsq_table *shard, struct ds
     if (promoted) {
         lease->own = false;
         tier_release(tier, lease->placeholder);
-        dsq_map_trim(&tier->map, shard);
+        dsq_map_trim(&tier->map, shard, dsq_record_bytes(lease->row));
     } else {
         tier_release(tier, lease->row);
     }

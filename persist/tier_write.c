@@ -103,7 +103,7 @@ int dsq_write_try(struct dsq_tier *tier, struct dsq_table *shard, struct dsq_pla
     if (replaced != NULL) {
         tier_release(tier, replaced);
     }
-    dsq_map_trim(&tier->map, shard);
+    dsq_map_trim(&tier->map, shard, dsq_record_bytes(write->record));
     return DSQ_OK;
 }
 

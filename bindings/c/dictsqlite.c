@@ -201,7 +201,6 @@ int dsq_open(const char *path, const struct dsq_options *options, dsq_db **db)
 int dsq_close(dsq_db *db)
 {
     struct dsq_error error = {0};
-    bool gone = false;
     int status;
 
     if (db == NULL) {
@@ -215,27 +214,39 @@ int dsq_close(dsq_db *db)
         return dsq_handle_leave(db, DSQ_ERR_BUSY, &error);
     }
     dsq_store_release(&db->closing, true);
-    status = dsq_tier_close(db->tier, &gone, &error);
-    if (!gone) {
+    status = dsq_tier_close(db->tier, &error);
+    if (status != DSQ_OK) {
         dsq_store_release(&db->closing, false);
         return dsq_handle_leave(db, status, &error);
     }
     pthread_mutex_destroy(&db->error_lock);
     free(db);
-    return status;
+    return DSQ_OK;
+}
+
+/* Handles that a forked child has given up: kept findable, since they cannot be freed there. */
+static _Atomic(dsq_db *) left_to_parent;
+
+static void leave_to_parent(dsq_db *db)
+{
+    dsq_tier_leave_to_parent(db->tier);
+    db->next_left = dsq_load_relaxed(&left_to_parent);
+    while (!dsq_cas_acq_rel(&left_to_parent, &db->next_left, db)) {
+    }
 }
 
 void dsq_abandon(dsq_db *db)
 {
-    if (db != NULL) {
-        bool forked = db->fork_generation != dsq_fork_generation();
-
-        dsq_tier_abandon(db->tier, forked);
-        if (!forked) {
-            pthread_mutex_destroy(&db->error_lock);
-        }
-        free(db);
+    if (db == NULL) {
+        return;
     }
+    if (db->fork_generation != dsq_fork_generation()) {
+        leave_to_parent(db);
+        return;
+    }
+    dsq_tier_abandon(db->tier);
+    pthread_mutex_destroy(&db->error_lock);
+    free(db);
 }
 
 static int put(dsq_db *db, struct dsq_bytes key, struct dsq_bytes value, bool nowait)

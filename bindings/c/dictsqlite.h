@@ -13,8 +13,8 @@
  * and DSQ_ERR_FORKED (the handle was inherited through fork; open the file again in the child).
  *
  * Threads: a handle may be used by any number of threads at once, without locking and without
- * registration.  Cursors, batches and views belong to one thread at a time.  dsq_close must be the
- * last call on a handle: no other call may be running or start once it has returned DSQ_OK.
+ * registration.  Cursors, batches and views belong to one thread at a time.  dsq_close and dsq_abandon
+ * must be the last call on a handle: no other may be running when they are called.
  *
  * Progress: an operation on a record in the hot tier takes no lock and makes no system call.
  * What may wait is said with each function: the disk on a miss, the commit in writethrough mode,
@@ -125,15 +125,18 @@ DSQ_API DSQ_MUST_CHECK int dsq_open(const char *path, const struct dsq_options *
  * db may be NULL.  On any status but DSQ_OK the handle stays open and nothing is lost:
  *
  * DSQ_ERR_BUSY    views or cursors are still open
- * otherwise       the last commit failed: the first error of it.  Cure the cause and close again
- *                 (or dsq_resume), or give the unwritten data up with dsq_abandon.
+ * otherwise       the last commit failed: the first error of it; or the write-ahead log could not
+ *                 be moved into the main file.  Cure the cause and close again (after a failed
+ *                 commit: dsq_resume first), or give the handle up with dsq_abandon: only what was
+ *                 not committed is lost, and the log stays beside the file for the next open.
  */
 DSQ_API int dsq_close(dsq_db *db);
 
 /*
  * Frees the handle without a last commit; lazy writes not yet committed are lost.  The only way to
- * give up a handle whose close fails, and the way to free one inherited through fork (where it
- * touches no file).  No view or cursor may be used afterwards.  db may be NULL.
+ * give up a handle whose close fails, and the way to let go of one inherited through fork (where it
+ * touches no file, and the memory of the tables stays allocated).  No view or cursor may be used
+ * afterwards.  db may be NULL.
  */
 DSQ_API void dsq_abandon(dsq_db *db);
 
@@ -167,6 +170,7 @@ DSQ_API int dsq_delete(dsq_db *db, const void *key, size_t key_size);
 /*
  * As dsq_delete, and hands out the value removed: *value is to be freed with dsq_free, and is NULL
  * on any status but DSQ_OK.  Atomic: of concurrent pops of one value a single one gets it.
+ * DSQ_ERR_NOMEM while copying it out: the key has been removed nevertheless.
  */
 DSQ_API DSQ_MUST_CHECK int dsq_pop(dsq_db *db, const void *key, size_t key_size, void **value,
                                    size_t *value_size);
@@ -268,7 +272,7 @@ DSQ_API void dsq_cursor_close(dsq_cursor *cursor); /* cursor may be NULL */
 
 /*
  * The number of records: counts every write that returned before the call and none that begins
- * after it returns; exact when nothing is concurrent.  Known at once while everything is in memory,
+ * after it returns (one that is under way may be counted or not); exact when nothing is concurrent.  Known at once while everything is in memory,
  * otherwise after a flush, with the errors of dsq_flush.
  */
 DSQ_API DSQ_MUST_CHECK int dsq_count(dsq_db *db, uint64_t *count);

@@ -18,6 +18,7 @@ struct dsq_db {
     _Atomic int64_t pins; /* views and cursors that are open */
     pthread_mutex_t error_lock;
     struct dsq_error last_error;
+    dsq_db *next_left; /* in a forked child that has given it up */
 };
 
 /* DSQ_OK if the handle may be used: else DSQ_ERR_INVALID, DSQ_ERR_FORKED or DSQ_ERR_CLOSED. */
