@@ -9,7 +9,8 @@ static struct dsq_map map;
 
 static inline void make_map(uint64_t capacity, uint64_t bytes)
 {
-    const struct dsq_map_config config = {.capacity = capacity, .bytes = bytes, .complete = true};
+    const struct dsq_map_config config = {
+        .capacity = capacity, .bytes = bytes, .complete = true, .commits = true};
     make_reclaim();
     cr_assert_eq(dsq_map_init(&map, &config, reclaim), DSQ_OK);
     table = &map.shards[0];
@@ -33,15 +34,15 @@ static inline struct dsq_record *put_state(uint64_t number, enum dsq_record_stat
 static inline bool evict(void)
 {
     dsq_read_lock();
-    bool evicted = dsq_clock_evict(&map, table);
+    uint64_t bytes = dsq_clock_evict(&map, table);
     dsq_read_unlock();
-    return evicted;
+    return bytes != 0;
 }
 
 static inline void trim(void)
 {
     dsq_read_lock();
-    dsq_map_trim(&map, table);
+    dsq_map_trim(&map, table, 0);
     dsq_read_unlock();
 }
 

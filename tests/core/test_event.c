@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <criterion/criterion.h>
 
@@ -77,29 +80,46 @@ Test(event, no_wake_up_is_lost_in_ten_thousand_rounds)
     cr_assert_eq(dsq_load_acquire(&ball), 2 * ROUNDS);
 }
 
-static _Atomic unsigned waiting;
+#define SLEEPERS 4
+
+static _Atomic int sleepers[SLEEPERS]; /* their thread ids */
 
 static void *wait_for_signal(void *argument)
 {
     uint32_t ticket = dsq_event_ticket(&events[0]);
-    (void)argument;
-    dsq_add_acq_rel(&waiting, 1);
+    dsq_store_release((_Atomic int *)argument, (int)syscall(SYS_gettid));
     dsq_event_wait(&events[0], ticket, DSQ_NO_DEADLINE);
     return NULL;
 }
 
-Test(event, one_signal_wakes_all_who_wait)
+static bool is_asleep(int thread)
 {
-    pthread_t threads[4];
-    dsq_event_init(&events[0]);
-    for (int i = 0; i < 4; i++) {
-        pthread_create(&threads[i], NULL, wait_for_signal, NULL);
+    char path[64];
+    char state = '?';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        /* The name in parentheses is a test's: without a blank. */
+        cr_assert_eq(fscanf(file, "%*d %*s %c", &state), 1);
+        fclose(file);
     }
-    while (dsq_load_acquire(&waiting) < 4) {
-        sched_yield();
+    return state == 'S';
+}
+
+Test(event, one_signal_wakes_all_who_sleep)
+{
+    pthread_t threads[SLEEPERS];
+    dsq_event_init(&events[0]);
+    for (int i = 0; i < SLEEPERS; i++) {
+        pthread_create(&threads[i], NULL, wait_for_signal, &sleepers[i]);
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        while (dsq_load_acquire(&sleepers[i]) == 0 || !is_asleep(sleepers[i])) {
+            sched_yield();
+        }
     }
     dsq_event_signal(&events[0]);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < SLEEPERS; i++) {
         pthread_join(threads[i], NULL);
     }
 }

@@ -191,27 +191,9 @@ Test(reclaim, a_record_is_retired_with_its_last_reference)
     dsq_reclaim_destroy(reclaim);
 }
 
-Test(reclaim, an_abandoned_reclaimer_frees_without_its_thread)
-{
-    uint64_t before = dsq_fork_generation();
-    int status = 0;
-    start(MUCH);
-    dsq_record_release(reclaim, make(1));
-    pid_t child = fork();
-    if (child == 0) {
-        _Atomic int freed = 0;
-        retire_probe(&freed, 10);
-        dsq_reclaim_abandon(reclaim);
-        _exit(dsq_fork_generation() == before + 1 && freed == 1 ? 0 : 1);
-    }
-    waitpid(child, &status, 0);
-    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    cr_assert_eq(dsq_fork_generation(), before);
-    dsq_reclaim_destroy(reclaim);
-}
-
 Test(reclaim, a_forked_child_can_start_its_own)
 {
+    uint64_t before = dsq_fork_generation();
     int status = 0;
     start(MUCH);
     dsq_read_lock();
@@ -219,15 +201,14 @@ Test(reclaim, a_forked_child_can_start_its_own)
     pid_t child = fork();
     if (child == 0) {
         _Atomic int freed = 0;
-        struct dsq_reclaim *inherited = reclaim;
         start(MUCH);
         retire_probe(&freed, MUCH);
         await_freed(&freed, 1);
         dsq_reclaim_destroy(reclaim);
-        dsq_reclaim_abandon(inherited);
-        _exit(0);
+        _exit(dsq_fork_generation() == before + 1 ? 0 : 1);
     }
     waitpid(child, &status, 0);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    cr_assert_eq(dsq_fork_generation(), before);
     dsq_reclaim_destroy(reclaim);
 }

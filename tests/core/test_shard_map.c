@@ -105,6 +105,22 @@ Test(shard_map, after_a_fruitless_sweep_trim_rests_until_records_become_clean)
     remove_map();
 }
 
+Test(shard_map, a_sweep_of_a_sparse_table_that_finds_nothing_is_no_reason_to_rest)
+{
+    make_map(1, 0);
+    for (uint64_t i = 0; i < 20000; i++) {
+        put_state(i, DSQ_RECORD_CLEAN);
+    }
+    for (uint64_t i = 3; i < 20000; i++) {
+        cr_assert(take(mix(i), numbered(&i)));
+    }
+    for (int i = 0; i < 1000; i++) {
+        trim();
+    }
+    cr_assert_eq(dsq_map_records(&map), 1);
+    remove_map();
+}
+
 Test(shard_map, there_is_room_below_the_capacity_whatever_is_dirty)
 {
     make_map(10, 0);

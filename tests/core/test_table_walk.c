@@ -124,11 +124,13 @@ Test(table_walk, sees_every_key_once_when_a_migration_stands_half_way)
     cr_assert_eq(dsq_migration_start(old), DSQ_OK);
     dsq_read_lock();
     for (uint64_t i = 0; i < old->slot_count; i++) {
-        /* Some moved, some frozen, some as they were. */
+        /* Some moved, some frozen, some copied but not yet marked so, some as they were. */
         uint64_t word = dsq_load_acquire(&old->words[i]);
-        if (i % 3 == 0) {
+        bool occupied = word_record(word) != NULL;
+        if (i % 4 == 0 || (i % 4 == 2 && occupied)) {
             dsq_migration_move(table, old, &old->words[i]);
-        } else if (i % 3 == 1 && word_record(word) != NULL) {
+        }
+        if ((i % 4 == 1 || i % 4 == 2) && occupied) {
             dsq_store_release(&old->words[i], word | WORD_FROZEN);
         }
     }

@@ -29,7 +29,7 @@ static const struct dsq_committer_config manual = {.lazy = true, .queue_bytes = 
 
 static inline void make_store(void)
 {
-    const struct dsq_map_config config = {.capacity = 1000, .complete = true};
+    const struct dsq_map_config config = {.capacity = 1000, .complete = true, .commits = true};
     store = fake_store_new();
     cr_assert_eq(dsq_reclaim_new(1 << 20, &reclaim, &error), DSQ_OK);
     cr_assert_eq(dsq_map_init(&map, &config, reclaim), DSQ_OK);

@@ -147,7 +147,7 @@ Test(committer, nobody_hears_of_durability_before_the_commit)
         pthread_create(&waiters[i].thread, NULL, wait_and_look, &waiters[i]);
     }
     /* The flush has queued its marker. */
-    while (dsq_committer_pushed(committer) < 2) {
+    while (!demands_commit()) {
         sched_yield();
     }
     fake_release(store, FAKE_AT_COMMIT);

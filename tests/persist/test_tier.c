@@ -1,5 +1,8 @@
 #include "persist/tier.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "tests/persist/tier_fixture.h"
 
 TestSuite(tier, .init = make_store, .fini = remove_store, .timeout = 60);
@@ -363,14 +366,12 @@ Test(tier, a_complete_hot_tier_keeps_no_tombstones)
     cr_assert_eq(peek("a"), DSQ_ABSENT);
 }
 
-Test(tier, close_commits_what_was_written)
+Test(tier, close_commits_what_was_written_or_leaves_everything_open)
 {
     open_tier(DSQ_TIER_LAZY, 100);
     put("a", "1");
-    bool gone = false;
     fake_fail(store, FAKE_COMMIT, 0, 1, DSQ_ERR_CORRUPT);
-    cr_assert_eq(dsq_tier_close(tier, &gone, &error), DSQ_ERR_CORRUPT);
-    cr_assert_not(gone);
+    cr_assert_eq(dsq_tier_close(tier, &error), DSQ_ERR_CORRUPT);
     cr_assert_str_eq(get("a"), "1");
     cr_assert_eq(try_put("b", "1"), DSQ_ERR_CORRUPT);
     cr_assert_eq(dsq_tier_resume(tier, &error), DSQ_OK);
@@ -380,15 +381,33 @@ Test(tier, close_commits_what_was_written)
     close_tier();
 }
 
-Test(tier, an_error_of_closing_the_store_is_told_and_the_tier_is_gone)
+Test(tier, a_close_whose_checkpoint_fails_leaves_everything_open)
 {
-    bool gone = false;
     open_tier(DSQ_TIER_LAZY, 100);
-    fake_fail(store, FAKE_CLOSE, 0, 1, DSQ_ERR_IO);
-    cr_assert_eq(dsq_tier_close(tier, &gone, &error), DSQ_ERR_IO);
-    cr_assert(gone);
-    tier = NULL;
-    store = NULL;
+    put("a", "1");
+    fake_fail(store, FAKE_CHECKPOINT, 0, 1, DSQ_ERR_IO);
+    cr_assert_eq(dsq_tier_close(tier, &error), DSQ_ERR_IO);
+    cr_assert_str_eq(error.message, "planned fault -4");
+    put("b", "1");
+    cr_assert_str_eq(get("a"), "1");
+    close_tier();
+}
+
+Test(tier, a_forked_child_leaves_it_to_the_parent)
+{
+    int status = 0;
+    open_tier(DSQ_TIER_LAZY, 100);
+    put("a", "1");
+    pid_t child = fork();
+    if (child == 0) {
+        dsq_tier_leave_to_parent(tier);
+        _exit(tier->store == NULL ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    put("b", "1");
+    cr_assert_eq(flush(), DSQ_OK);
+    cr_assert_str_eq(fake_log(store), "{a=1 b=1}");
 }
 
 /* remove_store abandons the tier; the leak sanitizer judges. */
