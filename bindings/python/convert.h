@@ -22,7 +22,7 @@ bool dsq_py_key_encode(PyObject *object, struct dsq_py_key *key);
  */
 static inline bool dsq_py_key_get(PyObject *object, struct dsq_py_key *key)
 {
-    if (PyUnicode_CheckExact(object) && PyUnicode_IS_COMPACT_ASCII(object)) {
+    if (__builtin_expect(PyUnicode_CheckExact(object) && PyUnicode_IS_COMPACT_ASCII(object), 1)) {
         key->data = (const char *)PyUnicode_1BYTE_DATA(object);
         key->size = (size_t)PyUnicode_GET_LENGTH(object);
         return true;
