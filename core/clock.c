@@ -20,6 +20,7 @@ struct candidate {
 struct sweep {
     struct candidate lowest; /* CLEAN, with the lowest count */
     unsigned occupied;
+    unsigned groups;
     bool met_clean;
 };
 
@@ -116,12 +117,13 @@ static uint64_t run_sweep(struct dsq_map *map, struct dsq_table *shard, struct d
 {
     uint64_t group;
 
-    for (unsigned i = 0; i < SWEEP_GROUPS_MAX && sweep->occupied < SWEEP_OCCUPIED; i++) {
+    while (sweep->groups < SWEEP_GROUPS_MAX && sweep->occupied < SWEEP_OCCUPIED) {
         uint64_t bytes;
 
         if (!next_group(slots, &group)) {
             break;
         }
+        sweep->groups++;
         bytes = sweep_group(map, shard, slots, group, sweep);
         if (bytes != 0) {
             return bytes;
@@ -141,6 +143,22 @@ static bool shrink_if_sparse(struct dsq_table *shard, struct dsq_slots *slots)
            dsq_migration_start(slots) == DSQ_OK;
 }
 
+/*
+ * After a sweep in vain: whether the hand has met nothing CLEAN for a whole turn.  Relaxed: the
+ * verdict is a hint, which a concurrent sweep may bring forward or put off a little.
+ */
+static bool is_barren(struct dsq_table *shard, const struct dsq_slots *slots,
+                      const struct sweep *sweep)
+{
+    uint64_t barren = 0;
+
+    if (!sweep->met_clean) {
+        barren = dsq_load_relaxed(&shard->barren_groups) + sweep->groups;
+    }
+    dsq_store_relaxed(&shard->barren_groups, barren);
+    return barren >= slots->slot_count / GROUP_SLOTS;
+}
+
 uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
 {
     uint64_t epoch = dsq_load_acquire(&map->clean_epoch);
@@ -151,13 +169,14 @@ uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
         uint64_t bytes = run_sweep(map, shard, slots, &sweep);
 
         if (bytes != 0) {
+            dsq_store_relaxed(&shard->barren_groups, 0);
             shrink_if_sparse(shard, slots);
             return bytes;
         }
         if (dsq_load_acquire(&slots->next) == NULL && !shrink_if_sparse(shard, slots)) {
-            if (map->commits && sweep.occupied > 0 && !sweep.met_clean) {
-                /* Relaxed: a hint; seen late it costs a sweep in vain. */
+            if (is_barren(shard, slots, &sweep) && map->commits) {
                 dsq_store_relaxed(&shard->pinned_epoch, epoch);
+                dsq_store_relaxed(&shard->barren_groups, 0);
             }
             return 0;
         }

@@ -9,8 +9,8 @@
  * with the lowest count seen goes.  Without a cap one insertion walks the whole table when all
  * counters are up; and when nothing is CLEAN it would walk for ever.
  *
- * A sweep that meets records and none of them CLEAN is not repeated before the next commit
- * (pinned_epoch): with a slow disk every insertion would pay for one in vain.  Not so if it may have found nothing because
+ * Once the hand has gone round the whole table without meeting a CLEAN record, nobody sweeps before
+ * the next commit (pinned_epoch): with a slow disk every insertion would pay for it in vain.  Not so if it may have found nothing because
  * the table is sparse or being moved.
  *
  * While the table migrates, victims come from the part of the root not yet moved; if there are
@@ -25,7 +25,7 @@
 
 /*
  * Evicts one CLEAN record of the shard and returns its size in bytes; 0 if none was found, or if the
- * race for each was lost.  pinned_epoch says that a sweep met records and none of them CLEAN.
+ * race for each was lost.
  * Lock-free, inside a critical section.  Linearization point of the eviction: the compare-and-swap
  * of the slot.
  */

@@ -38,7 +38,8 @@ struct dsq_table {
     _Atomic int64_t bytes;                  /* footprint of all records */
     _Atomic uint64_t resizes;
     _Atomic uint64_t evictions;
-    _Atomic uint64_t pinned_epoch; /* see core/clock.h */
+    _Atomic uint64_t barren_groups; /* swept one after the other without a CLEAN record */
+    _Atomic uint64_t pinned_epoch;  /* see core/clock.h */
 };
 
 /* Where a key is or would go: found by dsq_table_locate, used up by publish, remove or cancel. */
