@@ -82,6 +82,17 @@ Test(mpsc, a_taken_chain_can_be_relinked)
     cr_assert_null(dsq_mpsc_next(dsq_mpsc_next(first)));
 }
 
+Test(mpsc, tells_whether_anything_waits_to_be_taken)
+{
+    struct item item;
+    dsq_mpsc_init(&queue);
+    cr_assert(dsq_mpsc_is_empty(&queue));
+    push(&item, 0);
+    cr_assert_not(dsq_mpsc_is_empty(&queue));
+    dsq_mpsc_take_all(&queue);
+    cr_assert(dsq_mpsc_is_empty(&queue));
+}
+
 static void *produce(void *argument)
 {
     struct item *items = argument;

@@ -123,6 +123,38 @@ Test(table, counts_records_values_and_bytes)
     cr_assert_eq(dsq_load_relaxed(&table->bytes), 0);
 }
 
+/* A writer that was frozen after its publication, before it counted. */
+static struct dsq_record *publish_uncounted(uint64_t hash, const char *key)
+{
+    struct dsq_record *record = make(DSQ_RECORD_VALUE, hash, text(key), "1");
+    struct dsq_place place;
+    record->flags |= DSQ_RECORD_ADDS_VALUE;
+    dsq_store_relaxed(&record->refs, 1 | DSQ_RECORD_UNCOUNTED);
+    dsq_read_lock();
+    locate(hash, text(key), &place);
+    cr_assert(dsq_cas_acq_rel(place.slot, &place.word, word_of(record)));
+    dsq_read_unlock();
+    dsq_add_relaxed(&table->live, 1);
+    dsq_add_relaxed(&table->bytes, (int64_t)dsq_record_bytes(record));
+    return record;
+}
+
+Test(table, whoever_changes_what_a_frozen_writer_published_counts_it)
+{
+    publish_uncounted(1, "replaced");
+    publish_uncounted(2, "removed");
+    publish_uncounted(3, "deleted");
+    cr_assert_eq(dsq_load_relaxed(&table->values), 0);
+    put(1, "replaced", "2");
+    cr_assert_eq(dsq_load_relaxed(&table->values), 1);
+    cr_assert(take(2, text("removed")));
+    cr_assert_eq(dsq_load_relaxed(&table->values), 1);
+    store(make(DSQ_RECORD_TOMBSTONE, 3, text("deleted"), ""));
+    cr_assert_eq(dsq_load_relaxed(&table->values), 1);
+    cr_assert(take(1, text("replaced")));
+    cr_assert_eq(dsq_load_relaxed(&table->values), 0);
+}
+
 Test(table, a_cancelled_place_gives_its_reservation_back)
 {
     struct dsq_place place;

@@ -62,6 +62,18 @@ Test(table_resize, a_moved_record_is_found_in_the_next_generation)
     cr_assert_eq(dsq_load_relaxed(&table->live), 1);
 }
 
+Test(table_resize, a_table_that_is_only_read_comes_to_the_end_of_its_migration)
+{
+    struct dsq_record *record = put(HASH, "a", "1");
+    begin_migration();
+    dsq_migration_move(table, old, slot_of(old, record));
+    for (uint64_t i = 0; i < 2 * old->chunk_count && root() == old; i++) {
+        cr_assert_eq(find(HASH, text("a")), record);
+    }
+    cr_assert_eq(root(), next);
+    cr_assert_eq(find(HASH, text("a")), record);
+}
+
 Test(table_resize, locate_finishes_the_frozen_slot_it_meets_and_goes_on_in_next)
 {
     struct dsq_record *record = put(HASH, "a", "1");

@@ -122,6 +122,27 @@ Test(committer, flush_does_not_wait_for_what_is_pushed_after_it)
     cr_assert_eq(fake_calls(store, FAKE_BEGIN), 0);
 }
 
+Test(committer, a_flush_over_a_carried_record_does_not_make_it_count_as_durable)
+{
+    start(&manual);
+    push_pending("a", "frozen");
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(flush(), DSQ_OK);
+        cr_assert_not(dsq_committer_is_idle(committer));
+    }
+}
+
+Test(committer, a_checkpoint_on_demand_is_done_before_it_returns_and_its_error_told)
+{
+    start(&manual);
+    fake_set_wal_bytes(store, 1000);
+    fake_fail(store, FAKE_CHECKPOINT, 0, 1, DSQ_ERR_FULL);
+    cr_assert_eq(dsq_committer_checkpoint(committer, &error), DSQ_ERR_FULL);
+    cr_assert_str_eq(error.message, "planned fault -5");
+    cr_assert_eq(dsq_committer_checkpoint(committer, &error), DSQ_OK);
+    cr_assert_eq(store->ops->wal_bytes(store), 0);
+}
+
 struct waiter {
     pthread_t thread;
     const struct dsq_record *record; /* NULL: flush */

@@ -91,6 +91,7 @@ Test(committer_faults, after_a_fatal_error_everyone_hears_of_it)
         cr_assert_eq(wait_for(record), DSQ_ERR_CORRUPT);
         cr_assert_eq(dsq_committer_admit(committer, 1, false, &error), DSQ_ERR_CORRUPT);
         cr_assert_eq(dsq_committer_admit(committer, 1, true, &error), DSQ_ERR_CORRUPT);
+        cr_assert_eq(dsq_committer_checkpoint(committer, &error), DSQ_ERR_CORRUPT);
     }
     cr_assert_eq(stats().state, DSQ_COMMITTER_FAILED);
     cr_assert_eq(stats().last_error, DSQ_ERR_CORRUPT);
@@ -230,6 +231,30 @@ Test(committer_faults, a_request_larger_than_the_queue_is_admitted_when_the_queu
     cr_assert_eq(dsq_committer_admit(committer, 1, true, &error), DSQ_OK);
 }
 
+Test(committer_faults, while_somebody_waits_nobody_is_let_in_above_the_low_water_mark)
+{
+    struct asker asker = {.bytes = 50};
+    start(&narrow);
+    fake_trap(store, FAKE_AT_COMMIT);
+    push("a", "1"); /* 34 bytes */
+    fake_await_trapped(store, FAKE_AT_COMMIT);
+    cr_assert_eq(dsq_committer_admit(committer, 56, true, &error), DSQ_OK);
+    ask_in_vain(&asker);
+    dsq_and_seq_cst(&committer->demand, ~DEMAND_COMMIT);
+    dsq_committer_refund(committer, 30);
+    while (!demands_commit()) { /* it has looked again, and waits again */
+        sched_yield();
+    }
+    cr_assert_eq(dsq_committer_admit(committer, 5, true, &error), DSQ_WOULD_BLOCK);
+    dsq_committer_refund(committer, 20);
+    pthread_join(asker.thread, NULL);
+    cr_assert_eq(asker.status, DSQ_OK);
+    cr_assert_eq(stats().queued_bytes, 90);
+    cr_assert_eq(dsq_committer_admit(committer, 5, true, &error), DSQ_OK);
+    fake_release(store, FAKE_AT_COMMIT);
+    cr_assert_eq(flush(), DSQ_OK);
+}
+
 Test(committer_faults, those_who_wait_for_room_hear_of_a_fatal_error)
 {
     struct asker asker = {.bytes = 50};
@@ -301,6 +326,22 @@ static const struct dsq_committer_config prompt = {.lazy = true,
                                                    .slack_ms = 1000,
                                                    .buffer_size = 1000,
                                                    .queue_bytes = 1 << 20};
+
+Test(committer_faults, what_is_held_behind_an_open_group_ages)
+{
+    start(&prompt);
+    struct dsq_group *group = dsq_group_begin();
+    push_node(group, make("a", "1"), make("b", "1"));
+    push("c", "1");
+    cr_assert_eq(dsq_committer_flush(committer, dsq_now_ns(), &error), DSQ_ERR_TIMEOUT);
+    await_asleep();
+    cr_assert_neq(dsq_load_relaxed(&committer->oldest_ns), 0);
+    dsq_group_end(committer, group);
+    cr_assert_eq(flush(), DSQ_OK);
+    await_asleep();
+    cr_assert_eq(dsq_load_relaxed(&committer->oldest_ns), 0);
+    dsq_group_release(committer, group);
+}
 
 /* Stops the thread within a commit and makes what it commits older than promised. */
 static void make_overdue(void)
