@@ -120,9 +120,9 @@ Test(table_walk, sees_every_key_once_when_a_migration_stands_half_way)
 {
     uint64_t position = 0;
     fill(0, KEYS);
+    dsq_read_lock(); /* keeps the old generation: look-ups may end the migration */
     struct dsq_slots *old = root();
     cr_assert_eq(dsq_migration_start(old), DSQ_OK);
-    dsq_read_lock();
     for (uint64_t i = 0; i < old->slot_count; i++) {
         /* Some moved, some frozen, some copied but not yet marked so, some as they were. */
         uint64_t word = dsq_load_acquire(&old->words[i]);
@@ -134,7 +134,6 @@ Test(table_walk, sees_every_key_once_when_a_migration_stands_half_way)
             dsq_store_release(&old->words[i], word | WORD_FROZEN);
         }
     }
-    dsq_read_unlock();
     while (walk_on(&position)) {
     }
     check_seen(0, KEYS);
@@ -142,7 +141,6 @@ Test(table_walk, sees_every_key_once_when_a_migration_stands_half_way)
         cr_assert(has_number(i));
     }
     /* The table at rest has no FROZEN slot. */
-    dsq_read_lock();
     dsq_migration_finish(table, old);
     dsq_read_unlock();
 }
