@@ -94,6 +94,12 @@ void dsq_table_cancel(struct dsq_table *table, struct dsq_place *place);
 /* Slots of all generations in use, for statistics. */
 uint64_t dsq_table_slot_count(const struct dsq_table *table);
 
+/*
+ * Checks the invariants of a table that nobody else uses: NULL, or a sentence on what is broken.
+ * Finishes a migration that is under way.
+ */
+const char *dsq_table_check(struct dsq_table *table);
+
 /* Records collected by a walk, each with a reference that the list owns. */
 struct dsq_record_list {
     struct dsq_record **records;

@@ -42,14 +42,6 @@ static inline void open_tier(enum dsq_tier_mode mode, uint64_t hot_capacity)
     cr_assert_eq(try_open(config), DSQ_OK);
 }
 
-static inline void close_tier(void)
-{
-    bool owns_store = tier->store != NULL;
-    cr_assert_eq(dsq_tier_close(tier, &error), DSQ_OK, "%s", error.message);
-    tier = NULL;
-    store = owns_store ? NULL : store;
-}
-
 static inline void remove_store(void)
 {
     if (tier != NULL) {
@@ -153,6 +145,29 @@ static inline void settle_down(void)
     while (dsq_committer_done(tier->committer) != dsq_committer_pushed(tier->committer)) {
         sched_yield();
     }
+}
+
+/* The tables' invariants, with nobody else about. */
+static inline void check_tables(void)
+{
+    dsq_read_lock();
+    for (uint64_t i = 0; i < tier->map.shard_count; i++) {
+        const char *broken = dsq_table_check(&tier->map.shards[i]);
+        cr_assert_null(broken, "%s", broken);
+    }
+    dsq_read_unlock();
+}
+
+static inline void close_tier(void)
+{
+    if (tier->committer != NULL) {
+        settle_down();
+    }
+    check_tables();
+    bool owns_store = tier->store != NULL;
+    cr_assert_eq(dsq_tier_close(tier, &error), DSQ_OK, "%s", error.message);
+    tier = NULL;
+    store = owns_store ? NULL : store;
 }
 
 static inline const struct dsq_record *hot_record(const char *key)
