@@ -63,16 +63,11 @@ static int copy_range(struct dsq_tier_cursor *cursor, const struct dsq_cursor_ra
     return DSQ_OK;
 }
 
-int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *range,
-                         struct dsq_tier_cursor **cursor, struct dsq_error *error)
+static int open_unflushed(struct dsq_tier *tier, const struct dsq_cursor_range *range,
+                          struct dsq_tier_cursor **cursor, struct dsq_error *error)
 {
-    struct dsq_tier_cursor *made;
-    int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+    struct dsq_tier_cursor *made = calloc(1, sizeof *made);
 
-    if (status != DSQ_OK) {
-        return status;
-    }
-    made = calloc(1, sizeof *made);
     if (made == NULL || copy_range(made, range) != DSQ_OK) {
         free(made);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a cursor");
@@ -80,6 +75,14 @@ int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *r
     made->tier = tier;
     *cursor = made;
     return DSQ_OK;
+}
+
+int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *range,
+                         struct dsq_tier_cursor **cursor, struct dsq_error *error)
+{
+    int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+
+    return status == DSQ_OK ? open_unflushed(tier, range, cursor, error) : status;
 }
 
 static void release_current(struct dsq_tier_cursor *cursor)
@@ -296,4 +299,43 @@ int dsq_tier_cursor_next(struct dsq_tier_cursor *cursor, struct dsq_bytes *key,
         return next_persistent(cursor, key, value, error);
     }
     return next_in_memory(cursor, key, value, error);
+}
+
+/* Whether the kv table has a row that the hot tier does not know to be deleted. */
+static int has_row(struct dsq_tier *tier, bool *found, struct dsq_error *error)
+{
+    static const struct dsq_cursor_range all;
+    struct dsq_tier_cursor *cursor;
+    struct dsq_bytes key;
+    struct dsq_bytes value;
+    int status = open_unflushed(tier, &all, &cursor, error);
+
+    if (status != DSQ_OK) {
+        return status;
+    }
+    status = dsq_tier_cursor_next(cursor, &key, &value, error);
+    dsq_tier_cursor_close(cursor);
+    *found = status == DSQ_OK;
+    return status == DSQ_ABSENT ? DSQ_OK : status;
+}
+
+int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error)
+{
+    uint64_t count;
+    bool found = true;
+    int status = DSQ_OK;
+
+    if (dsq_tier_count_if_known(tier, &count)) {
+        *empty = count == 0;
+        return DSQ_OK;
+    }
+    if (tier->mode == DSQ_TIER_WRITETHROUGH) {
+        status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+    }
+    /* A value in the hot tier is one; what it does not hold is in the kv table. */
+    if (status == DSQ_OK && dsq_map_values(&tier->map) == 0) {
+        status = has_row(tier, &found, error);
+    }
+    *empty = !found;
+    return status;
 }

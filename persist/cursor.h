@@ -22,6 +22,12 @@ struct dsq_cursor_range {
     struct dsq_bytes stop;
 };
 
+/*
+ * Whether there is no record at all, without a flush in lazy mode.  The errors of dsq_tier_flush
+ * (writethrough mode) and of reading the disk.
+ */
+int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error);
+
 /* Flushes first.  The errors of dsq_tier_flush; DSQ_ERR_NOMEM. */
 int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *range,
                          struct dsq_tier_cursor **cursor, struct dsq_error *error);

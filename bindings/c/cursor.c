@@ -1,4 +1,4 @@
-/* Cursors of the C API: a range or a prefix over persist/cursor.h. */
+/* Cursors of the C API: a range or a prefix over persist/cursor.h; and whether there is any record. */
 #include <stdlib.h>
 
 #include "bindings/c/handle.h"
@@ -134,6 +134,22 @@ int dsq_cursor_next(dsq_cursor *cursor, const void **key, size_t *key_size, cons
         }
     }
     return dsq_handle_leave(cursor->db, status, &error);
+}
+
+int dsq_is_empty(dsq_db *db, int *empty)
+{
+    struct dsq_error error = {0};
+    bool is_empty = false;
+    int status = dsq_handle_enter(db);
+
+    if (empty == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    if (status == DSQ_OK) {
+        status = dsq_tier_is_empty(db->tier, &is_empty, &error);
+    }
+    *empty = is_empty;
+    return dsq_handle_leave(db, status, &error);
 }
 
 void dsq_cursor_close(dsq_cursor *cursor)

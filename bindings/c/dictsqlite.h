@@ -278,6 +278,11 @@ DSQ_API void dsq_cursor_close(dsq_cursor *cursor); /* cursor may be NULL */
 DSQ_API DSQ_MUST_CHECK int dsq_count(dsq_db *db, uint64_t *count);
 
 /*
+ * Sets *empty to 1 if there is no record, else to 0.  Never flushes in lazy mode; may read the disk.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_is_empty(dsq_db *db, int *empty);
+
+/*
  * A barrier: on DSQ_OK all that was acknowledged before the call is on disk.  Waits up to
  * timeout_ms milliseconds, for ever if negative.
  *

@@ -144,23 +144,10 @@ Py_ssize_t dsq_py_count(struct dsq_py_db *self)
     return (Py_ssize_t)count;
 }
 
-/* DSQ_OK if there is a record, DSQ_ABSENT if not.  Without the GIL. */
-static int find_first(dsq_db *db)
-{
-    dsq_cursor *cursor;
-    const void *key;
-    size_t key_size;
-    int status = dsq_cursor_open(db, NULL, &cursor);
-    if (status == DSQ_OK) {
-        status = dsq_cursor_next(cursor, &key, &key_size, NULL, NULL);
-        dsq_cursor_close(cursor);
-    }
-    return status;
-}
-
 int dsq_py_any(struct dsq_py_db *self)
 {
     uint64_t count;
+    int empty = 0;
     if (!dsq_py_ready(self)) {
         return -1;
     }
@@ -168,11 +155,11 @@ int dsq_py_any(struct dsq_py_db *self)
         return count != 0;
     }
     PyThreadState *thread = dsq_py_enter(self);
-    int status = find_first(self->db);
+    int status = dsq_is_empty(self->db, &empty);
     dsq_py_leave(self, thread);
     if (status < 0) {
         dsq_py_raise_status(self, status);
         return -1;
     }
-    return status == DSQ_OK;
+    return !empty;
 }

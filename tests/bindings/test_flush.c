@@ -125,6 +125,43 @@ Test(flush, resuming_a_healthy_store_changes_nothing)
     CHECK(dsq_close(db), DSQ_OK);
 }
 
+Test(flush, is_empty_follows_puts_and_deletes_without_a_flush)
+{
+    for (int mode = DSQ_MODE_WRITETHROUGH; mode <= DSQ_MODE_MEMORY; mode++) {
+        int empty = 0;
+        dsq_db *db = open_mode(mode);
+        CHECK(dsq_is_empty(db, &empty), DSQ_OK);
+        cr_assert_eq(empty, 1);
+        CHECK(put_text(db, "key", "value"), DSQ_OK);
+        CHECK(dsq_is_empty(db, &empty), DSQ_OK);
+        cr_assert_eq(empty, 0);
+        CHECK(delete_text(db, "key"), DSQ_OK);
+        CHECK(dsq_is_empty(db, &empty), DSQ_OK);
+        cr_assert_eq(empty, 1);
+        CHECK(dsq_close(db), DSQ_OK);
+    }
+}
+
+Test(flush, is_empty_knows_what_is_cold_and_what_is_deleted_but_not_yet_committed)
+{
+    dsq_db *db = open_mode(DSQ_MODE_WRITETHROUGH);
+    int empty = 1;
+    CHECK(put_text(db, "cold", "value"), DSQ_OK);
+    CHECK(dsq_close(db), DSQ_OK);
+    db = open_with(MANUAL);
+    CHECK(put_text(db, "hot", "value"), DSQ_OK);
+    CHECK(delete_text(db, "hot"), DSQ_OK);
+    CHECK(dsq_is_empty(db, &empty), DSQ_OK);
+    cr_assert_eq(empty, 0);
+    CHECK(delete_text(db, "cold"), DSQ_OK);
+    CHECK(dsq_is_empty(db, &empty), DSQ_OK);
+    cr_assert_eq(empty, 1);
+    struct dsq_stats stats;
+    dsq_stats(db, &stats);
+    cr_assert_eq(stats.commits, 0);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
 static void check_count(dsq_db *db, uint64_t expected)
 {
     uint64_t count = expected + 1;
