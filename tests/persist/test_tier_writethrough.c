@@ -39,6 +39,17 @@ Test(tier_writethrough, a_write_returns_after_its_commit)
     cr_assert(fake_has(store, "k", "new"));
 }
 
+Test(tier_writethrough, a_delete_returns_after_its_commit)
+{
+    uint64_t commits;
+    fake_seed(store, "cold", "old");
+    struct actor *deleter = start_commit(act_change, "cold", NULL);
+    fake_release(store, FAKE_AT_COMMIT);
+    cr_assert_str_eq(finish_at(deleter, &commits), "old");
+    cr_assert_eq(commits, 1);
+    cr_assert_not(fake_has(store, "cold", "old"));
+}
+
 Test(tier_writethrough, a_reader_of_a_value_waits_for_its_commit)
 {
     uint64_t commits;
