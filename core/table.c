@@ -89,9 +89,9 @@ static unsigned match_tag(const _Atomic uint64_t *group, uint64_t tag)
     return matches;
 }
 
-/* Looks at one group; *forward becomes true if the key may live in `next`. */
+/* The key's record, if it is in this group. */
 static struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t hash,
-                                      struct dsq_bytes key, bool *forward)
+                                      struct dsq_bytes key)
 {
     unsigned matches = match_tag(group, word_tag(hash));
 
@@ -103,13 +103,15 @@ static struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t ha
         if (record != NULL && dsq_record_has_key(record, hash, key)) {
             return record;
         }
-        *forward |= (word & WORD_MOVED) != 0;
         matches &= matches - 1;
     }
     return NULL;
 }
 
-/* Probes one generation for reading; *forward becomes true if the key may live in `next`. */
+/*
+ * Probes one generation for reading; *forward becomes true if the key may live in `next`, where a
+ * MOVED word of the key has sent it: once there is a `next` every fruitless probe goes on there.
+ */
 static struct dsq_record *probe_read(const struct dsq_table *table, const struct dsq_slots *slots,
                                      uint64_t hash, struct dsq_bytes key, bool *forward)
 {
@@ -118,7 +120,7 @@ static struct dsq_record *probe_read(const struct dsq_table *table, const struct
 
     for (uint64_t i = 0; i <= mask; i++) {
         const _Atomic uint64_t *group = &slots->words[((home + i) & mask) * GROUP_SLOTS];
-        struct dsq_record *record = match_group(group, hash, key, forward);
+        struct dsq_record *record = match_group(group, hash, key);
         uint64_t last;
 
         if (record != NULL) {
@@ -127,8 +129,8 @@ static struct dsq_record *probe_read(const struct dsq_table *table, const struct
         /* Groups fill in order: if any slot of this one is EMPTY, the last one is. */
         last = dsq_load_acquire(&group[GROUP_SLOTS - 1]);
         if (last == WORD_EMPTY) {
-            /* The first EMPTY may have been CLOSED since: only after `next` was set (S2). */
-            *forward |= dsq_load_acquire(&slots->next) != NULL;
+            /* A word seen MOVED, or the first EMPTY CLOSED since: only after `next` was set (S2). */
+            *forward = dsq_load_acquire(&slots->next) != NULL;
             return NULL;
         }
         if (last == WORD_CLOSED) {

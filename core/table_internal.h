@@ -57,8 +57,8 @@
  *      from the first on.  So the last slot tells a reader whether the group has any.
  *  S8  A LOADING record is not copied: its slot goes straight to MOVED, its loader finds it gone.
  *
- * A reader probes the root; a MOVED word of its tag, or CLOSED, sends it on to `next` once the
- * sequence here is exhausted.  FROZEN is read as LIVE: by S3 it is still the truth.
+ * A reader probes the root, and goes on to `next` if there is one and the root has no record of the
+ * key.  FROZEN is read as LIVE: by S3 it is still the truth.
  *
  * Orderings
  *
