@@ -133,27 +133,37 @@ static bool reserve(struct dsq_committer *committer, uint64_t bytes, bool waited
     return true;
 }
 
+static int try_admit(struct dsq_committer *committer, uint64_t bytes, bool waited,
+                     struct dsq_error *error)
+{
+    if (has_failed(committer)) {
+        return failure(committer, error);
+    }
+    return reserve(committer, bytes, waited) ? DSQ_OK : DSQ_WOULD_BLOCK;
+}
+
 int dsq_committer_admit(struct dsq_committer *committer, uint64_t bytes, bool nowait,
                         struct dsq_error *error)
 {
-    for (bool waited = false;; waited = true) {
+    int status = try_admit(committer, bytes, false, error);
+
+    if (status != DSQ_WOULD_BLOCK || nowait) {
+        return status;
+    }
+    /* Counted before the demand: it is answered once, what is pushed later is due as well. */
+    dsq_add_seq_cst(&committer->room_waiters, 1);
+    for (;;) {
         uint32_t ticket = dsq_event_ticket(&committer->room);
 
-        if (has_failed(committer)) {
-            return failure(committer, error);
+        status = try_admit(committer, bytes, true, error);
+        if (status != DSQ_WOULD_BLOCK) {
+            break;
         }
-        if (reserve(committer, bytes, waited)) {
-            return DSQ_OK;
-        }
-        if (nowait) {
-            return DSQ_WOULD_BLOCK;
-        }
-        /* Counted before the demand: it is answered once, what is pushed later is due as well. */
-        dsq_add_seq_cst(&committer->room_waiters, 1);
         demand(committer, DEMAND_COMMIT);
         dsq_event_wait(&committer->room, ticket, DSQ_NO_DEADLINE);
-        dsq_sub_seq_cst(&committer->room_waiters, 1);
     }
+    dsq_sub_seq_cst(&committer->room_waiters, 1);
+    return status;
 }
 
 void dsq_committer_refund(struct dsq_committer *committer, uint64_t bytes)
