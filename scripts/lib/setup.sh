@@ -106,10 +106,11 @@ make_venv()
     local stamp
     stamp=$(echo "$PYTHON" && cat "$wanted")
     if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ]; then
-        rm -rf "$venv"
-        "$PYTHON" -m venv "$venv"
-        "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$wanted"
-        printf '%s\n' "$stamp" >"$venv/stamp"
+        # One by one: a caller that asks for the status switches `set -e` off in here.
+        rm -rf "$venv" && "$PYTHON" -m venv "$venv" &&
+            "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$wanted" &&
+            printf '%s\n' "$stamp" >"$venv/stamp" ||
+            { echo "could not install the packages of $wanted from Python's index" >&2; return 1; }
     fi
 }
 
