@@ -43,6 +43,33 @@ static inline bool dsq_bytes_equal(const unsigned char *a, const unsigned char *
     return difference == 0;
 }
 
+/* Values that are integers: two's complement, least significant byte first, on every machine. */
+#define DSQ_INTEGER_BYTES 8
+
+static inline bool dsq_integer_decode(struct dsq_bytes value, int64_t *integer)
+{
+    const unsigned char *bytes = (const unsigned char *)value.data;
+    uint64_t bits = 0;
+
+    if (value.size != DSQ_INTEGER_BYTES) {
+        return false;
+    }
+    for (unsigned i = DSQ_INTEGER_BYTES; i-- > 0;) {
+        bits = bits << 8 | bytes[i];
+    }
+    memcpy(integer, &bits, sizeof *integer);
+    return true;
+}
+
+static inline void dsq_integer_encode(int64_t integer, unsigned char *bytes)
+{
+    uint64_t bits = (uint64_t)integer;
+
+    for (unsigned i = 0; i < DSQ_INTEGER_BYTES; i++) {
+        bytes[i] = (unsigned char)(bits >> (8 * i));
+    }
+}
+
 /* Orders like SQLite's BLOB collation: memcmp, then the shorter first. */
 static inline int dsq_bytes_compare(struct dsq_bytes a, struct dsq_bytes b)
 {

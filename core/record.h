@@ -146,6 +146,12 @@ static inline struct dsq_bytes dsq_record_value(const struct dsq_record *record)
     return (struct dsq_bytes){record->payload + record->key_size, record->value_size};
 }
 
+/* Where the value of a record that no other thread has seen can still be written. */
+static inline unsigned char *dsq_record_unshared_value(struct dsq_record *record)
+{
+    return (unsigned char *)dsq_record_value(record).data;
+}
+
 static inline bool dsq_record_has_key(const struct dsq_record *record, uint64_t hash,
                                       struct dsq_bytes key)
 {

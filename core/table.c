@@ -164,6 +164,29 @@ struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct
     return record;
 }
 
+static const _Atomic uint64_t *home_slots(struct dsq_table *table, uint64_t hash)
+{
+    const struct dsq_slots *root = dsq_load_acquire(&table->root);
+
+    return &root->words[home_group(root, hash, table->shard_bits) * GROUP_SLOTS];
+}
+
+void dsq_table_prefetch_slots(struct dsq_table *table, uint64_t hash)
+{
+    __builtin_prefetch((const void *)home_slots(table, hash));
+}
+
+void dsq_table_prefetch_record(struct dsq_table *table, uint64_t hash)
+{
+    const _Atomic uint64_t *group = home_slots(table, hash);
+    unsigned matches = match_tag(group, word_tag(hash));
+
+    if (matches != 0) {
+        /* Relaxed: an address to prefetch, which may be stale or none at all. */
+        __builtin_prefetch(word_record(dsq_load_relaxed(&group[__builtin_ctz(matches)])));
+    }
+}
+
 /*
  * An EMPTY slot ends the sequence: without a `next` it is the vacancy; with one it is closed, so
  * that nobody inserts the key here any more (S3), and the key is looked for in `next`.

@@ -66,6 +66,14 @@ void dsq_table_fini(struct dsq_table *table);
 struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct dsq_bytes key);
 
 /*
+ * Hints for a find that follows: the first brings the key's group of slots into the cache, the
+ * second, which needs it there, the record that the key most likely has.  Made for many keys before
+ * the first find, they let the misses of all of them overlap.  They decide nothing.
+ */
+void dsq_table_prefetch_slots(struct dsq_table *table, uint64_t hash);
+void dsq_table_prefetch_record(struct dsq_table *table, uint64_t hash);
+
+/*
  * Finds the key's slot for a change, or a vacancy for it, reserved.  Exactly one of publish, remove
  * and cancel must follow in the same critical section.  Helps a migration under way.
  * DSQ_ERR_NOMEM: a vacancy would need more memory; nothing is reserved.

@@ -113,6 +113,15 @@ typedef void (*dsq_value_visitor)(void *context, const void *value, size_t value
 int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor visitor,
                   void *context);
 
+/*
+ * dsq_tier_pin for many keys at once, each by itself: statuses[i] is DSQ_OK with records[i], or
+ * DSQ_ABSENT or an error with records[i] NULL.  Returns the first error, described in *error, or
+ * DSQ_OK.  Faster than a loop once the hot tier is larger than the caches: the memory that the
+ * look-ups need is asked for before the first of them waits for it.
+ */
+int dsq_tier_pin_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
+                      struct dsq_record **records, int *statuses, struct dsq_error *error);
+
 /* The key's value as a record with a reference for the caller (dsq_record_release); DSQ_ABSENT. */
 int dsq_tier_pin(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
                  struct dsq_error *error);
@@ -129,15 +138,41 @@ int dsq_tier_put(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_bytes v
                  struct dsq_error *error);
 
 /*
- * A change that happens only if the key is present (when_present) or absent, else is refused:
- * DSQ_OK if it happened; DSQ_ABSENT or DSQ_EXISTS if not.  The value that was there, if any, is
- * handed out in *seen with a reference (may be NULL).  kind: DSQ_RECORD_TOMBSTONE deletes.
+ * A change that depends on what is there.  Its condition is asked with the key's value (NULL:
+ * absent) and answers DSQ_OK if the change may happen, else the status that refuses it.  It is asked
+ * again whenever the key has changed meanwhile, inside a critical section, so it must be short;
+ * `fresh` is where the new value lies, change->value.size bytes, for a condition that computes it
+ * from the old one.
  */
+struct dsq_change;
+typedef int (*dsq_condition)(const struct dsq_change *change, const struct dsq_bytes *present,
+                             unsigned char *fresh);
+
 struct dsq_change {
-    bool when_present;
-    enum dsq_record_kind kind;
+    dsq_condition condition;
+    enum dsq_record_kind kind; /* DSQ_RECORD_TOMBSTONE deletes */
     struct dsq_bytes value;
+    struct dsq_bytes expected; /* of dsq_if_equal */
+    int64_t delta;             /* of dsq_if_countable */
 };
+
+int dsq_if_present(const struct dsq_change *change, const struct dsq_bytes *present,
+                   unsigned char *fresh); /* else DSQ_ABSENT */
+int dsq_if_absent(const struct dsq_change *change, const struct dsq_bytes *present,
+                  unsigned char *fresh); /* else DSQ_EXISTS */
+int dsq_if_equal(const struct dsq_change *change, const struct dsq_bytes *present,
+                 unsigned char *fresh); /* else DSQ_ABSENT or DSQ_MISMATCH */
+/*
+ * The new value is the old one, an integer of DSQ_INTEGER_BYTES (absent: 0), plus delta.
+ * DSQ_MISMATCH if it is none, DSQ_ERR_INVALID if the sum does not fit.
+ */
+int dsq_if_countable(const struct dsq_change *change, const struct dsq_bytes *present,
+                     unsigned char *fresh);
+
+/*
+ * DSQ_OK if the change happened, else what its condition said.  The value that was there, if any, is
+ * handed out in *seen with a reference (may be NULL).
+ */
 int dsq_tier_change(struct dsq_tier *tier, struct dsq_bytes key, const struct dsq_change *change,
                     bool nowait, struct dsq_record **seen, struct dsq_error *error);
 

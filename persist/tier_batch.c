@@ -189,7 +189,7 @@ static int apply_in_memory(struct dsq_tier *tier, const struct dsq_operation *op
                            size_t count, struct dsq_error *error)
 {
     static const struct dsq_change delete = {
-        .when_present = true,
+        .condition = dsq_if_present,
         .kind = DSQ_RECORD_TOMBSTONE,
     };
     int status = DSQ_OK;

@@ -19,7 +19,49 @@ struct attempt {
     const struct dsq_change *change;
     struct dsq_write write;
     struct dsq_record *seen; /* what the outcome derives from, with a reference */
+    int refusal;             /* what the condition said */
 };
+
+int dsq_if_present(const struct dsq_change *change, const struct dsq_bytes *present,
+                   unsigned char *fresh)
+{
+    (void)change;
+    (void)fresh;
+    return present != NULL ? DSQ_OK : DSQ_ABSENT;
+}
+
+int dsq_if_absent(const struct dsq_change *change, const struct dsq_bytes *present,
+                  unsigned char *fresh)
+{
+    (void)change;
+    (void)fresh;
+    return present == NULL ? DSQ_OK : DSQ_EXISTS;
+}
+
+int dsq_if_equal(const struct dsq_change *change, const struct dsq_bytes *present,
+                 unsigned char *fresh)
+{
+    (void)fresh;
+    if (present == NULL) {
+        return DSQ_ABSENT;
+    }
+    return dsq_bytes_compare(*present, change->expected) == 0 ? DSQ_OK : DSQ_MISMATCH;
+}
+
+int dsq_if_countable(const struct dsq_change *change, const struct dsq_bytes *present,
+                     unsigned char *fresh)
+{
+    int64_t sum = 0;
+
+    if (present != NULL && !dsq_integer_decode(*present, &sum)) {
+        return DSQ_MISMATCH;
+    }
+    if (__builtin_add_overflow(sum, change->delta, &sum)) {
+        return DSQ_ERR_INVALID;
+    }
+    dsq_integer_encode(sum, fresh);
+    return DSQ_OK;
+}
 
 static bool is_present(const struct dsq_record *record)
 {
@@ -55,6 +97,19 @@ static enum verdict remove_or_write(struct attempt *attempt, struct dsq_place *p
     return status == DSQ_EXISTS ? VERDICT_AGAIN : VERDICT_FAILED;
 }
 
+/* Asks the condition about what is there. */
+static int judge(struct attempt *attempt, const struct dsq_record *present)
+{
+    struct dsq_bytes value = {0};
+    struct dsq_record *fresh = attempt->write.record;
+
+    if (is_present(present)) {
+        value = dsq_record_value(present);
+    }
+    return attempt->change->condition(attempt->change, is_present(present) ? &value : NULL,
+                                      fresh != NULL ? dsq_record_unshared_value(fresh) : NULL);
+}
+
 /*
  * Decides on what is there and acts.  present: the record that says so, in the place itself or
  * of a lease on it; NULL: absent.  Uses up the place.
@@ -69,7 +124,8 @@ static enum verdict decide(struct attempt *attempt, struct dsq_place *place,
         return VERDICT_AGAIN;
     }
     attempt->seen = present;
-    if (is_present(present) == attempt->change->when_present) {
+    attempt->refusal = judge(attempt, present);
+    if (attempt->refusal == DSQ_OK) {
         verdict = remove_or_write(attempt, place);
     } else {
         verdict = VERDICT_REFUSED;
@@ -193,7 +249,11 @@ static int conclude(struct attempt *attempt, enum verdict verdict, struct dsq_re
             status = tier_wait(tier, attempt->seen, error);
         }
         if (status == DSQ_OK) {
-            status = attempt->change->when_present ? DSQ_ABSENT : DSQ_EXISTS;
+            status = attempt->refusal;
+        }
+        if (status == DSQ_ERR_INVALID) {
+            dsq_error_set(error, status, "the sum does not fit an integer of %d bytes",
+                          DSQ_INTEGER_BYTES);
         }
     }
     if (status >= 0 && seen != NULL && is_present(attempt->seen)) {

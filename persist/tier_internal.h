@@ -76,6 +76,19 @@ static inline int tier_wait(struct dsq_tier *tier, const struct dsq_record *reco
     return dsq_committer_wait(tier->committer, record, DSQ_NO_DEADLINE, error);
 }
 
+/*
+ * One look at the hot tier, inside a critical section: the key's value or tombstone, settled, with a
+ * reference, or NULL.  *absent: and that means that the key is absent.
+ */
+struct dsq_record *dsq_tier_pin_found(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
+                                      bool *absent);
+
+/*
+ * A pinned record as the outcome of a look-up: waits if the mode asks for it.  On any status but
+ * DSQ_OK the record is released and NULL.
+ */
+int dsq_tier_outcome(struct dsq_tier *tier, struct dsq_record **record, struct dsq_error *error);
+
 /* Of this thread. */
 struct dsq_tier_stripe *dsq_tier_stripe(struct dsq_tier *tier);
 

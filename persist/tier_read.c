@@ -33,34 +33,37 @@ int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor
     return status;
 }
 
-/*
- * One look at the hot tier: *record with a reference, or NULL if it holds no value or tombstone.
- * *absent: and that means that the key is absent.
- */
-static void pin_once(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
-                     struct dsq_record **record, bool *absent)
+struct dsq_record *dsq_tier_pin_found(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
+                                      bool *absent)
 {
     struct dsq_table *shard = tier_shard(tier, hash);
-    struct dsq_record *found;
 
     *absent = false;
-    dsq_read_lock();
     for (;;) {
-        found = dsq_table_find(shard, hash, key);
+        struct dsq_record *found = dsq_table_find(shard, hash, key);
+
         if (found == NULL || found->kind == DSQ_RECORD_LOADING) {
             *absent = found == NULL && tier_knows_absence(tier);
-            found = NULL;
-            break;
+            return NULL;
         }
         /* Refused only if the record has been replaced or evicted since: look again. */
         if (dsq_record_try_acquire(found)) {
             dsq_record_touch(found);
             tier_settle(tier, found);
-            break;
+            return found;
         }
     }
+}
+
+static struct dsq_record *pin_once(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
+                                   bool *absent)
+{
+    struct dsq_record *record;
+
+    dsq_read_lock();
+    record = dsq_tier_pin_found(tier, hash, key, absent);
     dsq_read_unlock();
-    *record = found;
+    return record;
 }
 
 int dsq_tier_pin_hot(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
@@ -69,7 +72,7 @@ int dsq_tier_pin_hot(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_rec
     bool absent;
     int status;
 
-    pin_once(tier, dsq_hash(&tier->secret, key), key, record, &absent);
+    *record = pin_once(tier, dsq_hash(&tier->secret, key), key, &absent);
     if (*record == NULL) {
         return DSQ_OK;
     }
@@ -81,8 +84,7 @@ int dsq_tier_pin_hot(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_rec
     return status;
 }
 
-/* A pinned record as the outcome of a look-up: waits if the mode asks for it. */
-static int outcome_of(struct dsq_tier *tier, struct dsq_record **record, struct dsq_error *error)
+int dsq_tier_outcome(struct dsq_tier *tier, struct dsq_record **record, struct dsq_error *error)
 {
     int status = tier_wait(tier, *record, error);
 
@@ -143,7 +145,7 @@ static int load(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
     *record = lease.row;
     lease.row = NULL;
     dsq_lease_end(tier, &lease);
-    return outcome_of(tier, record, error);
+    return dsq_tier_outcome(tier, record, error);
 }
 
 int dsq_tier_pin(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
@@ -156,10 +158,10 @@ int dsq_tier_pin(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record 
     while (retry) {
         bool absent;
 
-        pin_once(tier, hash, key, record, &absent);
+        *record = pin_once(tier, hash, key, &absent);
         if (*record != NULL || absent) {
             tier_count_hit(tier);
-            return absent ? DSQ_ABSENT : outcome_of(tier, record, error);
+            return absent ? DSQ_ABSENT : dsq_tier_outcome(tier, record, error);
         }
         retry = false;
         status = load(tier, hash, key, record, &retry, error);

@@ -24,6 +24,16 @@ struct dsq_db {
 /* DSQ_OK if the handle may be used: else DSQ_ERR_INVALID, DSQ_ERR_FORKED or DSQ_ERR_CLOSED. */
 int dsq_handle_enter(dsq_db *db);
 
+/* The same with a key: also DSQ_ERR_TOO_BIG.  Sets *error for dsq_handle_leave. */
+int dsq_handle_enter_with_key(dsq_db *db, struct dsq_bytes key, struct dsq_error *error);
+
+/*
+ * Hands out a copy of a pinned record's value, to be freed with dsq_free, and unpins it; returns
+ * status, or DSQ_ERR_NOMEM.
+ */
+int dsq_handle_copy_out(dsq_db *db, struct dsq_record *record, int status, void **value,
+                        size_t *value_size);
+
 /* Keeps *error, completed if it does not describe the status, as the last error; returns status. */
 int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error);
 

@@ -9,6 +9,7 @@ static int every_call_is_refused(void)
 {
     void *value = NULL;
     size_t size;
+    int ignored;
     uint64_t count;
     struct dsq_view view = {0};
     dsq_batch *batch = NULL;
@@ -24,6 +25,12 @@ static int every_call_is_refused(void)
         dsq_peek(db, "key", 3, NULL, NULL),
         dsq_pop(db, "key", 3, &value, &size),
         dsq_get_or_put(db, "key", 3, "child", 5, &value, &size),
+        dsq_put_if_absent(db, "key", 3, "child", 5),
+        dsq_replace(db, "key", 3, "child", 5),
+        dsq_compare_and_swap(db, "key", 3, "parent", 6, "child", 5),
+        dsq_compare_and_delete(db, "key", 3, "parent", 6),
+        dsq_fetch_add(db, "key", 3, 1, NULL),
+        dsq_multi_get(db, &(struct dsq_key){"key", 3}, 1, &view, &ignored),
         dsq_batch_new(db, &batch),
         dsq_cursor_open(db, NULL, &cursor),
         dsq_count(db, &count),

@@ -155,7 +155,8 @@ Test(tier, get_or_put_stores_an_absent_key_and_shows_a_present_one)
 
 Test(tier, nowait_calls_do_nothing_where_they_would_have_to_wait)
 {
-    static const struct dsq_change delete = {.when_present = true, .kind = DSQ_RECORD_TOMBSTONE};
+    static const struct dsq_change delete = {.condition = dsq_if_present,
+                                             .kind = DSQ_RECORD_TOMBSTONE};
     struct dsq_tier_config config = {
         .mode = DSQ_TIER_LAZY, .hot_capacity = 100, .committer.queue_bytes = 70};
     fake_seed(store, "cold", "v");

@@ -150,7 +150,8 @@ Test(tier_writethrough, reads_that_depend_on_no_commit_go_on_after_a_failure)
 
 Test(tier_writethrough, nowait_calls_would_always_block)
 {
-    static const struct dsq_change delete = {.when_present = true, .kind = DSQ_RECORD_TOMBSTONE};
+    static const struct dsq_change delete = {.condition = dsq_if_present,
+                                             .kind = DSQ_RECORD_TOMBSTONE};
     cr_assert_eq(dsq_tier_put(tier, text("k"), text("v"), true, &error), DSQ_WOULD_BLOCK);
     cr_assert_eq(dsq_tier_change(tier, text("k"), &delete, true, NULL, &error), DSQ_WOULD_BLOCK);
     cr_assert_str_eq(get("k"), "old");

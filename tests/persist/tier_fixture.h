@@ -89,7 +89,7 @@ static inline void get_into(char *shown, const char *key)
 static inline void change_into(char *shown, const char *key, const char *value)
 {
     struct dsq_record *seen = NULL;
-    struct dsq_change change = {.when_present = value == NULL,
+    struct dsq_change change = {.condition = value == NULL ? dsq_if_present : dsq_if_absent,
                                 .kind = value == NULL ? DSQ_RECORD_TOMBSTONE : DSQ_RECORD_VALUE,
                                 .value = text(value != NULL ? value : "")};
     int status = dsq_tier_change(tier, text(key), &change, false, &seen, NULL);

@@ -1,0 +1,116 @@
+#include "tests/bindings/fixture.h"
+
+TestSuite(multi_get, .init = scratch_make, .fini = scratch_remove);
+
+#define KEYS 500
+
+static char names[KEYS][32];
+static struct dsq_key keys[KEYS];
+static struct dsq_view views[KEYS];
+static int statuses[KEYS];
+
+/* Every key of a store of KEYS / 2 records with even numbers. */
+static dsq_db *open_half(struct dsq_options options)
+{
+    dsq_db *db = open_with(options);
+    for (unsigned i = 0; i < KEYS; i++) {
+        snprintf(names[i], sizeof names[i], "%s", numbered_key(i));
+        keys[i] = (struct dsq_key){names[i], strlen(names[i])};
+        if (i % 2 == 0) {
+            CHECK(put_text(db, names[i], numbered_value(i)), DSQ_OK);
+        }
+    }
+    return db;
+}
+
+static void check_half(dsq_db *db)
+{
+    CHECK(dsq_multi_get(db, keys, KEYS, views, statuses), DSQ_OK);
+    for (unsigned i = 0; i < KEYS; i++) {
+        CHECK(statuses[i], i % 2 == 0 ? DSQ_OK : DSQ_ABSENT);
+        if (i % 2 == 0) {
+            cr_assert_eq(views[i].size, strlen(numbered_value(i)));
+            cr_assert_eq(memcmp(views[i].data, numbered_value(i), views[i].size), 0);
+        } else {
+            cr_assert_null(views[i].pin);
+        }
+    }
+}
+
+static void release_all(dsq_db *db)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        dsq_view_release(db, &views[i]);
+    }
+}
+
+Test(multi_get, finds_every_key_and_misses_every_other)
+{
+    dsq_db *db = open_half((struct dsq_options){.persist_mode = DSQ_MODE_WRITETHROUGH});
+    check_half(db);
+    release_all(db);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, reads_cold_records)
+{
+    dsq_db *db = open_half((struct dsq_options){.persist_mode = DSQ_MODE_LAZY, .hot_capacity = 16});
+    check_half(db);
+    release_all(db);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, works_in_memory_mode)
+{
+    dsq_db *db = open_half(
+        (struct dsq_options){.persist_mode = DSQ_MODE_MEMORY, .hot_capacity = DSQ_UNBOUNDED});
+    check_half(db);
+    release_all(db);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, hands_out_a_view_for_each_time_that_a_key_is_asked_for)
+{
+    struct dsq_key twice[] = {{"key", 3}, {"key", 3}};
+    dsq_db *db = open_mode(DSQ_MODE_LAZY);
+    CHECK(put_text(db, "key", "value"), DSQ_OK);
+    CHECK(dsq_multi_get(db, twice, 2, views, statuses), DSQ_OK);
+    dsq_view_release(db, &views[0]);
+    cr_assert_eq(memcmp(views[1].data, "value", 5), 0);
+    dsq_view_release(db, &views[1]);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, its_views_keep_the_store_open)
+{
+    dsq_db *db = open_half((struct dsq_options){.persist_mode = DSQ_MODE_LAZY});
+    check_half(db);
+    CHECK(dsq_close(db), DSQ_ERR_BUSY);
+    release_all(db);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, refuses_the_whole_call_for_a_key_that_cannot_be)
+{
+    struct dsq_error error;
+    struct dsq_key some[] = {{"key", 3}, {"key", DSQ_KEY_SIZE_MAX + 1}};
+    dsq_db *db = open_mode(DSQ_MODE_LAZY);
+    CHECK(put_text(db, "key", "value"), DSQ_OK);
+    CHECK(dsq_multi_get(db, some, 2, views, statuses), DSQ_ERR_TOO_BIG);
+    CHECK(statuses[0], DSQ_ERR_TOO_BIG);
+    cr_assert_null(views[0].pin);
+    dsq_last_error(db, &error);
+    cr_assert_not_null(strstr(error.message, "key"));
+    some[1] = (struct dsq_key){NULL, 1};
+    CHECK(dsq_multi_get(db, some, 2, views, statuses), DSQ_ERR_INVALID);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, of_no_keys_is_no_error)
+{
+    dsq_db *db = open_mode(DSQ_MODE_LAZY);
+    CHECK(dsq_multi_get(db, NULL, 0, NULL, NULL), DSQ_OK);
+    CHECK(dsq_multi_get(db, NULL, 1, views, statuses), DSQ_ERR_INVALID);
+    CHECK(dsq_multi_get(NULL, keys, 1, views, statuses), DSQ_ERR_INVALID);
+    CHECK(dsq_close(db), DSQ_OK);
+}
