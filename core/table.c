@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/perturb.h"
 #include "core/status.h"
 
 /* Outcome of probing one generation. */
@@ -155,6 +156,7 @@ struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct
         if (record != NULL || !forward) {
             break;
         }
+        dsq_perturb();
         slots = dsq_load_acquire(&slots->next);
     }
     if (DSQ_UNLIKELY(slots != root && slots != NULL)) {
@@ -200,6 +202,7 @@ static bool probe_empty(struct dsq_slots *slots, _Atomic uint64_t *slot, uint64_
         return true;
     }
     *outcome = PROBED_FORWARD;
+    dsq_perturb();
     return dsq_cas_acq_rel(slot, word, WORD_CLOSED);
 }
 
@@ -231,6 +234,7 @@ static enum probed probe_write(struct dsq_table *table, struct dsq_slots *slots,
             !dsq_record_has_key(record, place->hash, key)) {
             continue;
         }
+        dsq_perturb();
         if (dsq_load_acquire(&slots->next) != NULL) {
             dsq_migration_move(table, slots, slot);
             return PROBED_FORWARD;
@@ -285,6 +289,7 @@ static int locate_once(struct dsq_table *table, struct dsq_bytes key, struct dsq
     }
     while ((outcome = probe_write(table, slots, key, place)) == PROBED_FORWARD) {
         before = slots;
+        dsq_perturb();
         slots = dsq_load_acquire(&slots->next);
     }
     *retry = false;
@@ -370,12 +375,14 @@ bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct 
 
     count_change(table, old);
     note_change(record, old);
+    dsq_perturb();
     /* Linearization point of an insertion or a replacement. */
     if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {
         (void)claim_change(record); /* there was none */
         dsq_table_cancel(table, place);
         return false;
     }
+    dsq_perturb();
     count_change(table, record);
     if (old == NULL) {
         dsq_add_relaxed(&table->live, 1);
@@ -399,6 +406,7 @@ bool dsq_table_remove(struct dsq_table *table, struct dsq_place *place)
 {
     uint64_t expected = place->word;
 
+    dsq_perturb();
     /* Linearization point of a removal. */
     if (!dsq_cas_acq_rel(place->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {
         return false;

@@ -1,6 +1,7 @@
 /* Migration from one generation of slots to the next: see core/table_internal.h, S2 to S8. */
 #include <stdlib.h>
 
+#include "core/perturb.h"
 #include "core/status.h"
 #include "core/table_internal.h"
 
@@ -38,6 +39,7 @@ int dsq_migration_start(struct dsq_slots *slots)
     if (next == NULL) {
         return DSQ_ERR_NOMEM;
     }
+    dsq_perturb();
     if (!dsq_cas_acq_rel(&slots->next, &none, next)) {
         dsq_slots_free(next);
     }
@@ -61,6 +63,7 @@ static void copy(struct dsq_table *table, struct dsq_slots *next, const _Atomic 
 
         if (word == WORD_EMPTY) {
             dsq_add_relaxed(&next->used, 1);
+            dsq_perturb();
             if (dsq_cas_acq_rel(slot, &word, word_of(record))) {
                 return;
             }
@@ -73,6 +76,7 @@ static void copy(struct dsq_table *table, struct dsq_slots *next, const _Atomic 
             continue;
         }
         if (word_record(word) == NULL) {
+            dsq_perturb();
             /* REMOVED or MOVED, perhaps of this key: then the old slot was final before. */
             if (dsq_load_acquire(old_slot) != frozen) {
                 return;
@@ -90,6 +94,7 @@ void dsq_migration_move(struct dsq_table *table, struct dsq_slots *slots, _Atomi
     uint64_t word = dsq_load_acquire(slot);
     struct dsq_record *record;
 
+    dsq_perturb();
     while (word == WORD_EMPTY) {
         if (dsq_cas_acq_rel(slot, &word, WORD_CLOSED)) {
             return;
@@ -103,9 +108,11 @@ void dsq_migration_move(struct dsq_table *table, struct dsq_slots *slots, _Atomi
     if (record == NULL) {
         return;
     }
+    dsq_perturb();
     if (record->kind != DSQ_RECORD_LOADING) {
         copy(table, next, slot, word);
     }
+    dsq_perturb();
     /* Whoever sees MOVED sees the copy. */
     if (dsq_cas_acq_rel(slot, &word, (word & WORD_TAG) | WORD_MOVED) &&
         record->kind == DSQ_RECORD_LOADING) {
@@ -133,6 +140,7 @@ static void move_chunk(struct dsq_table *table, struct dsq_slots *slots, uint64_
     for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
         dsq_migration_move(table, slots, &slots->words[chunk * CHUNK_SLOTS + i]);
     }
+    dsq_perturb();
     dsq_store_release(&slots->done[chunk], 1);
 }
 
@@ -146,6 +154,7 @@ static void promote(struct dsq_table *table, struct dsq_slots *slots)
 {
     struct dsq_slots *expected = slots;
 
+    dsq_perturb();
     if (dsq_cas_acq_rel(&table->root, &expected, dsq_load_acquire(&slots->next))) {
         dsq_add_relaxed(&table->resizes, 1);
         slots->retired.free = free_retired_slots;

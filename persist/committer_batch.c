@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "core/perturb.h"
 #include "core/platform.h"
 #include "core/reclaim.h"
 #include "persist/committer_internal.h"
@@ -43,6 +44,7 @@ static bool take_queue(struct dsq_committer *committer)
     if (node == NULL) {
         return false;
     }
+    dsq_perturb();
     if (committer->chain_last != NULL) {
         dsq_mpsc_link(committer->chain_last, node);
     } else {
@@ -421,6 +423,7 @@ void dsq_batch_finish(struct dsq_committer *committer)
     for (size_t i = 0; i < batch->count; i++) {
         dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_CLEAN);
     }
+    dsq_perturb();
     dsq_store_relaxed(&committer->durable_seq, batch->last_seq);
     dsq_event_signal(&committer->progress);
     dsq_map_advance_clean_epoch(committer->map);

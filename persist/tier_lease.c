@@ -1,5 +1,6 @@
 /* The lease on a row: LOADING goes in, the row is read, LOADING comes out (persist/tier.h). */
 #include "core/error.h"
+#include "core/perturb.h"
 #include "persist/tier_internal.h"
 
 /* Where the key has no record: puts LOADING in, unless there is no room for it. */
@@ -76,6 +77,7 @@ static int read_row(struct dsq_tier *tier, struct dsq_reader *reader, uint64_t h
                      : dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a value");
     }
     ops->reader_done(reader);
+    dsq_perturb();
     return status;
 }
 
@@ -95,6 +97,7 @@ int dsq_lease_begin(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key, 
     if (status != DSQ_OK) {
         dsq_error_set(error, status, "out of memory for a read");
     } else if (!*retry) {
+        dsq_perturb();
         status = read_row(tier, reader, hash, key, lease, error);
     }
     ops->reader_release(tier->store, reader);

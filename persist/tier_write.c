@@ -1,5 +1,6 @@
 /* One write: room, record, publication, durability. */
 #include "core/error.h"
+#include "core/perturb.h"
 #include "persist/tier_internal.h"
 
 /* References of a new record: the table's, the queue's, and the waiting writer's. */
@@ -93,12 +94,15 @@ int dsq_write_try(struct dsq_tier *tier, struct dsq_table *shard, struct dsq_pla
     struct dsq_record *replaced = place->record;
 
     tier_settle(tier, replaced);
+    dsq_perturb();
     if (tier->committer != NULL) {
         dsq_committer_push(tier->committer, write->record);
+        dsq_perturb();
     }
     if (!dsq_table_publish(shard, place, write->record)) {
         return tier->committer != NULL ? renew(tier, write) : DSQ_EXISTS;
     }
+    dsq_perturb();
     tier_settle(tier, write->record);
     if (replaced != NULL) {
         tier_release(tier, replaced);

@@ -1,0 +1,40 @@
+#include "core/perturb.h"
+
+#include <sched.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "core/atomic.h"
+
+/* Of so many marks one yields, and one in the second number pauses. */
+#define YIELD_ONE_IN 32
+#define PAUSE_ONE_IN 2048
+#define PAUSE_NS_MAX 65536
+
+/* xorshift64 (Marsaglia, 2003), a stream for each thread. */
+static uint64_t draw(void)
+{
+    static _Atomic uint64_t threads;
+    static _Thread_local uint64_t state;
+
+    if (state == 0) {
+        state = (dsq_add_relaxed(&threads, 1) + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    }
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+void dsq_perturb(void)
+{
+    uint64_t random = draw();
+
+    if (random % PAUSE_ONE_IN == 0) {
+        struct timespec pause = {.tv_nsec = (long)(random >> 32) % PAUSE_NS_MAX};
+
+        nanosleep(&pause, NULL);
+    } else if (random % YIELD_ONE_IN == 0) {
+        sched_yield();
+    }
+}
