@@ -9,7 +9,9 @@
 /* Of so many marks one yields, and one in the second number pauses. */
 #define YIELD_ONE_IN 32
 #define PAUSE_ONE_IN 2048
-#define PAUSE_NS_MAX 65536
+/* From the shortest pause up by powers of two: long enough for a whole commit to go by. */
+#define PAUSE_NS_MIN 4096
+#define PAUSE_DOUBLINGS 11
 
 /* xorshift64 (Marsaglia, 2003), a stream for each thread. */
 static uint64_t draw(void)
@@ -31,7 +33,7 @@ void dsq_perturb(void)
     uint64_t random = draw();
 
     if (random % PAUSE_ONE_IN == 0) {
-        struct timespec pause = {.tv_nsec = (long)(random >> 32) % PAUSE_NS_MAX};
+        struct timespec pause = {.tv_nsec = PAUSE_NS_MIN << (random >> 32) % PAUSE_DOUBLINGS};
 
         nanosleep(&pause, NULL);
     } else if (random % YIELD_ONE_IN == 0) {
