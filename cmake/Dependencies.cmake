@@ -28,3 +28,7 @@ target_compile_definitions(dsq_xxhash INTERFACE $<$<CONFIG:Debug>:XXH_NO_INLINE_
 if(DSQ_BUILD_TESTS)
     dsq_require(criterion criterion libcriterion-dev)
 endif()
+if(DSQ_BUILD_STRESS)
+    dsq_require(jansson jansson libjansson-dev)
+    dsq_require(urcu_cds liburcu-cds liburcu-dev)
+endif()

@@ -75,6 +75,7 @@ require_build_packages()
     need_module sqlite3 libsqlite3-dev
     need_module libxxhash libxxhash-dev
     need_module criterion libcriterion-dev
+    need_module jansson libjansson-dev
     command -v "${PYTHON:-python3}" >/dev/null || missing+=(python3 python3-dev python3-venv)
     install_missing
 

@@ -3,6 +3,7 @@
 The package under test is the one that PYTHONPATH names; child processes inherit it.
 """
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,9 @@ from dictsqlite import DictSQLite
 
 MODES = ("writethrough", "lazy", "memory")
 PERSISTENT_MODES = ("writethrough", "lazy")
+
+# A job in the background of a script is born ignoring Ctrl-C, and so would be the programs under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

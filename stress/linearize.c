@@ -1,0 +1,212 @@
+/*
+ * Threads that work on a few keys at once, in rounds; what they did and got is recorded, and after
+ * each round every key's history is searched for an order that explains it
+ * (stress/linearizability.h).  Any map of stress/map_ops.h, and dictsqlite in any mode.
+ *
+ * At most eight threads share a key, and a round is short: then the search ends (measured with other
+ * checkers as well, see stress/linearizability.h).  For more threads and hours there is the
+ * constant-time check of stress/mixed.c.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <dictsqlite.h>
+
+#include "stress/linearize_run.h"
+#include "stress/options.h"
+#include "stress/verdict.h"
+
+#define THREADS_MAX 256
+#define CAPACITY_CHOSEN 0
+#define CAPACITY_OF_FILES 2
+
+struct parameters {
+    uint64_t threads;
+    uint64_t seconds;
+    uint64_t seed;
+    uint64_t capacity;
+    uint64_t keys;
+    uint64_t operations;
+    uint64_t storm;
+    int mode;
+    const char *map;
+    const char *history;
+    const char *path;
+};
+
+static struct history_operation *log_new(uint64_t operations)
+{
+    void *log = mmap(NULL, operations * sizeof(struct history_operation), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return log != MAP_FAILED ? log : NULL;
+}
+
+static void sleep_s(uint64_t seconds)
+{
+    struct timespec rest = {.tv_nsec = 10000000};
+    time_t end = time(NULL) + (time_t)seconds;
+    while (time(NULL) < end && !stress_failed()) {
+        nanosleep(&rest, NULL);
+    }
+}
+
+static bool workers_make(struct linearize_run *run, struct linearize_worker *workers)
+{
+    run->workers = workers;
+    for (uint64_t i = 0; i < run->threads; i++) {
+        workers[i] = (struct linearize_worker){.run = run,
+                                               .index = i,
+                                               .process = (uint32_t)i,
+                                               .last_seen = history_integer(0),
+                                               .log = log_new(run->operations)};
+        workers[i].random.state = stress_mix3(run->seed, i, 11);
+        if (workers[i].log == NULL) {
+            return false;
+        }
+    }
+    return pthread_barrier_init(&run->barrier, NULL, (unsigned)run->threads) == 0;
+}
+
+/* Runs all threads for the given time. */
+static void threads_run(struct linearize_run *run, const struct parameters *parameters)
+{
+    pthread_t threads[2 * THREADS_MAX];
+    uint64_t total = run->threads + parameters->storm;
+    for (uint64_t i = 0; i < total; i++) {
+        int failed =
+            i < run->threads
+                ? pthread_create(&threads[i], NULL, linearize_worker_main, &run->workers[i])
+                : pthread_create(&threads[i], NULL, linearize_storm_main, run);
+        if (failed != 0) {
+            /* The others wait for this one at the barrier: there is nothing to go on with. */
+            fprintf(stderr, "cannot start thread %" PRIu64 "\n", i);
+            exit(2);
+        }
+    }
+    sleep_s(parameters->seconds);
+    atomic_store(&run->stop, true);
+    for (uint64_t i = 0; i < total; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+static void figures_print(const struct linearize_run *run, uint64_t seconds)
+{
+    printf("%" PRIu64 " operations checked, %" PRIu64 " a second, in %" PRIu64 " rounds;",
+           run->checked, run->checked / (seconds != 0 ? seconds : 1), run->round - 1);
+    for (int i = 0; i < HISTORY_OP_COUNT; i++) {
+        printf(" %s %" PRIu64 "/%" PRIu64 "%s", history_op_name((enum history_op)i),
+               run->effective[i], run->counts[i], i + 1 < HISTORY_OP_COUNT ? "," : "\n");
+    }
+    if (run->undecided > 0) {
+        printf("%" PRIu64 " histories undecided: fewer threads or operations would be\n",
+               run->undecided);
+    }
+}
+
+static int run_all(struct linearize_run *run, const struct parameters *parameters, const char *path)
+{
+    struct linearize_worker workers[THREADS_MAX];
+    struct map_config config = {parameters->mode, parameters->capacity, path};
+    run->map = run->ops->create(&config);
+    if (run->map == NULL || !workers_make(run, workers)) {
+        return 2;
+    }
+    threads_run(run, parameters);
+    figures_print(run, parameters->seconds);
+    if (run->ops->describe != NULL) {
+        run->ops->describe(run->map);
+    }
+    for (uint64_t i = 0; i < run->threads; i++) {
+        history_free(&workers[i].gathered);
+        munmap(workers[i].log, run->operations * sizeof *workers[i].log);
+    }
+    pthread_barrier_destroy(&run->barrier);
+    run->ops->destroy(run->map);
+    if (run->undecided > 0 && !stress_failed()) {
+        return 2;
+    }
+    return stress_verdict();
+}
+
+static bool parameters_fit(struct parameters *parameters)
+{
+    if (parameters->capacity == CAPACITY_CHOSEN) {
+        parameters->capacity =
+            parameters->mode == DSQ_MODE_MEMORY ? DSQ_UNBOUNDED : CAPACITY_OF_FILES;
+    }
+    if (parameters->threads == 0 || parameters->threads > THREADS_MAX ||
+        parameters->storm > THREADS_MAX || parameters->keys == 0 || parameters->operations == 0) {
+        fprintf(stderr, "threads 1 to %d, storm 0 to %d, keys and operations at least 1\n",
+                THREADS_MAX, THREADS_MAX);
+        return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct parameters parameters = {.threads = 4,
+                                    .seconds = 5,
+                                    .keys = 4,
+                                    .operations = 400,
+                                    .mode = DSQ_MODE_MEMORY,
+                                    .map = "dictsqlite"};
+    const struct stress_option options[] = {
+        {"threads", STRESS_NUMBER, &parameters.threads, "threads; eight at most share keys"},
+        {"seconds", STRESS_NUMBER, &parameters.seconds, "how long"},
+        {"seed", STRESS_NUMBER, &parameters.seed, "of all random choices; 0: a fresh one"},
+        {"capacity", STRESS_NUMBER, &parameters.capacity,
+         "hot records; 0: unbounded in memory mode, else a handful"},
+        {"keys", STRESS_NUMBER, &parameters.keys, "keys that eight threads share"},
+        {"operations", STRESS_NUMBER, &parameters.operations, "of a thread in a round"},
+        {"storm", STRESS_NUMBER, &parameters.storm, "threads that make the tables grow and shrink"},
+        {"mode", STRESS_MODE, &parameters.mode, "memory, lazy or writethrough"},
+        {"map", STRESS_TEXT, &parameters.map, "dictsqlite or rculfhash"},
+        {"history", STRESS_TEXT, &parameters.history, "a file for every operation"},
+        {"path", STRESS_TEXT, &parameters.path, "a database file that does not exist"},
+    };
+    size_t option_count = sizeof options / sizeof options[0];
+    if (!stress_options_parse(argc, argv, options, option_count) || !parameters_fit(&parameters)) {
+        return 2;
+    }
+    struct linearize_run run = {
+        .ops = map_ops_find(parameters.map),
+        .threads = parameters.threads,
+        .keys = parameters.keys,
+        .operations = parameters.operations,
+        .may_vanish = parameters.mode == DSQ_MODE_MEMORY && parameters.capacity != DSQ_UNBOUNDED,
+        .history_lock = PTHREAD_MUTEX_INITIALIZER,
+    };
+    stress_seed_choose(&parameters.seed);
+    run.seed = parameters.seed;
+    stress_options_print_replay(argv[0], options, option_count);
+
+    char directory[] = "/tmp/dictsqlite-linearize-XXXXXX";
+    char path[sizeof directory + sizeof "/linearize.db"];
+    char violation_path[sizeof directory + sizeof "/violation.jsonl"];
+    if (run.ops == NULL || mkdtemp(directory) == NULL) {
+        return 2;
+    }
+    snprintf(path, sizeof path, "%s/linearize.db", directory);
+    snprintf(violation_path, sizeof violation_path, "%s/violation.jsonl", directory);
+    run.violation_path = violation_path;
+    if (parameters.history != NULL && (run.history = fopen(parameters.history, "w")) == NULL) {
+        perror(parameters.history);
+        return 2;
+    }
+    int result = run_all(&run, &parameters, parameters.path != NULL ? parameters.path : path);
+    if (run.history != NULL && fclose(run.history) != 0) {
+        perror(parameters.history);
+        result = 2;
+    }
+    if (result != 1) {
+        unlink(path);
+        rmdir(directory);
+    }
+    return result;
+}

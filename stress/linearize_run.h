@@ -1,0 +1,59 @@
+/* One run of stress/linearize.c and its threads. */
+#ifndef DSQ_STRESS_LINEARIZE_RUN_H
+#define DSQ_STRESS_LINEARIZE_RUN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "stress/history.h"
+#include "stress/map_ops.h"
+#include "stress/random.h"
+
+/* As many threads as a search over one key's operations can bear. */
+#define LINEARIZE_SHARERS_MAX 8
+
+struct linearize_run {
+    const struct map_ops *ops;
+    void *map;
+    uint64_t threads;
+    uint64_t keys;       /* that up to LINEARIZE_SHARERS_MAX threads share; others have their own */
+    uint64_t operations; /* of each thread in a round */
+    uint64_t seed;
+    bool may_vanish; /* a cache that evicts */
+    FILE *history;   /* where every round is written, or NULL */
+    const char *violation_path;
+
+    pthread_barrier_t barrier;
+    atomic_bool stop;
+    bool over; /* decided by thread 0 between two barriers */
+    uint64_t round;
+    struct linearize_worker *workers;
+    pthread_mutex_t history_lock;
+    _Atomic uint64_t checked; /* operations */
+    _Atomic uint64_t undecided;
+    _Atomic uint64_t counts[HISTORY_OP_COUNT];
+    _Atomic uint64_t effective[HISTORY_OP_COUNT]; /* that found, stored or removed something */
+};
+
+struct linearize_worker {
+    struct linearize_run *run;
+    uint64_t index;
+    uint32_t process; /* a new number after every unknown outcome */
+    uint64_t values;  /* drawn so far: every value is used once */
+    struct stress_random random;
+    struct history_value last_seen;
+    struct history_operation *log; /* shared memory: survives the death of the process */
+    size_t logged;
+    struct history gathered; /* the operations of a key that this thread judges */
+};
+
+/* Takes part in rounds until the run is over. */
+void *linearize_worker_main(void *worker);
+
+/* Keeps tables growing and being rebuilt, with keys of its own, until the run stops. */
+void *linearize_storm_main(void *run);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * A concurrent map as the stress programs and the benchmarks see it.  Whoever wants another map
+ * judged or measured fills in one of these and adds it to map_ops_all.
+ *
+ * Keys and values are bytes, at most MAP_VALUE_SIZE_MAX of them in a value.  Calls may come from any
+ * thread between its enter and its exit.  What a map does not offer is NULL.
+ */
+#ifndef DSQ_STRESS_MAP_OPS_H
+#define DSQ_STRESS_MAP_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MAP_VALUE_SIZE_MAX 4096
+
+enum map_status {
+    MAP_OK,
+    MAP_ABSENT,
+    MAP_EXISTS,
+    MAP_MISMATCH,
+    MAP_ERROR /* the map has said why (stress/verdict.h); the outcome is unknown */
+};
+
+struct map_bytes {
+    const void *data;
+    size_t size;
+};
+
+/* Room for a value that a call hands out. */
+struct map_buffer {
+    size_t size;
+    unsigned char data[MAP_VALUE_SIZE_MAX];
+};
+
+struct map_config {
+    int mode;          /* enum dsq_persist_mode, for a map that has such */
+    uint64_t capacity; /* records kept in memory; UINT64_MAX: all */
+    const char *path;  /* of a map that has a file */
+};
+
+struct map_ops {
+    const char *name;
+    void *(*create)(const struct map_config *config); /* NULL: MAP_ERROR */
+    bool (*destroy)(void *map);
+    void (*describe)(void *map); /* prints a line of its counters; may be NULL */
+    void (*thread_enter)(void *map);
+    void (*thread_exit)(void *map);
+    enum map_status (*get)(void *map, struct map_bytes key, struct map_buffer *value);
+    enum map_status (*put)(void *map, struct map_bytes key, struct map_bytes value);
+    enum map_status (*remove)(void *map, struct map_bytes key);
+    enum map_status (*pop)(void *map, struct map_bytes key, struct map_buffer *value);
+    /* Stores if the key is absent, else MAP_EXISTS. */
+    enum map_status (*add)(void *map, struct map_bytes key, struct map_bytes value);
+    /* Stores `desired` if the value is `expected`, else MAP_ABSENT or MAP_MISMATCH. */
+    enum map_status (*cas)(void *map, struct map_bytes key, struct map_bytes expected,
+                           struct map_bytes desired);
+    /* Adds to an integer of 8 bytes, least significant first, absent: 0; *sum is the new value. */
+    enum map_status (*incr)(void *map, struct map_bytes key, int64_t delta, int64_t *sum);
+};
+
+extern const struct map_ops map_dictsqlite;
+extern const struct map_ops map_rculfhash;
+
+/* The map of that name; NULL, and the names there are on stderr, if there is none. */
+const struct map_ops *map_ops_find(const char *name);
+
+#endif

@@ -1,0 +1,391 @@
+"""Deliberately broken builds, each of which a stress program has to catch.
+
+    python3 stress/mutants.py [--list] [--seconds N] [NAME ...]
+
+Every mutant replaces one passage of the product by a wrong one, in a copy of the tree under build/mutants.
+The programs named with it then run one after the other until one of them fails: that one has caught the mutant.
+A mutant that none of them catches means that the stress programs are blind there, and fails this command.
+
+The passages are matched exactly and must occur once: a change of the product that touches one shows here.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / "build" / "mutants"
+
+# Which build a program is taken from, and the CMake preset behind it.
+PRESETS = {"perturb": "perturb", "asan": "asan", "tsan": "tsan"}
+
+MEMORY = "mixed --threads 4 --capacity 4 --keys 64 --mode memory"
+CROWDED = "mixed --threads 4 --capacity 4 --keys 64 --mode lazy"
+THROUGH = "mixed --threads 4 --capacity 4 --keys 64 --mode writethrough"
+GROWING = "mixed --threads 4 --capacity unbounded --keys 20000 --mode memory"
+LINEARIZE_GROWING = "linearize --threads 4 --keys 16 --storm 2 --mode memory"
+LINEARIZE_CROWDED = "linearize --threads 4 --keys 16 --capacity 4 --mode lazy"
+LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writethrough"
+CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
+CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
+FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy"
+
+
+@dataclasses.dataclass
+class Mutant:
+    """One broken build: what is broken, where, and who should notice."""
+
+    name: str
+    what: str
+    path: str
+    old: str
+    new: str
+    programs: list
+    build: str = "perturb"
+
+
+MUTANTS = [
+    Mutant("published-relaxed", "the slot's compare-and-swap in publish orders nothing",
+           "core/table.c",
+           """    if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {""",
+           """    if (!dsq_cas_relaxed(place->slot, &expected, word_of(record))) {""",
+           [MEMORY], build="tsan"),
+    Mutant("no-placeholder", "a miss installs the row if the key is still absent, without LOADING",
+           "persist/tier_lease.c",
+           """    if (place.record == NULL) {
+        status = place_own(tier, shard, &place, key, promote_always, lease, retry);""",
+           """    if (place.record == NULL) {
+        dsq_table_cancel(shard, &place);
+        lease->placeholder = dsq_record_new(DSQ_RECORD_LOADING, DSQ_RECORD_READY, 1, hash, key,
+                                            (struct dsq_bytes){0});""",
+           [LINEARIZE_CROWDED, CROWDED]),
+    Mutant("evicts-dirty", "the clock hand evicts records that are not committed yet",
+           "core/clock.c",
+           """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
+            continue;
+        }
+        sweep->met_clean""",
+           """        if (record->kind == DSQ_RECORD_LOADING) {
+            continue;
+        }
+        sweep->met_clean""",
+           [CROWDED]),
+    Mutant("tombstone-dropped-early", "the clock hand evicts tombstones before their commit",
+           "core/clock.c",
+           """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {""",
+           """        if (record->kind != DSQ_RECORD_TOMBSTONE &&
+            dsq_record_state(record) != DSQ_RECORD_CLEAN) {""",
+           [CROWDED]),
+    Mutant("pushed-after-publishing", "a record is published first and queued afterwards",
+           "persist/tier_write.c",
+           """    if (tier->committer != NULL) {
+        dsq_committer_push(tier->committer, write->record);
+        dsq_perturb();
+    }
+    if (!dsq_table_publish(shard, place, write->record)) {
+        return tier->committer != NULL ? renew(tier, write) : DSQ_EXISTS;
+    }""",
+           """    if (!dsq_table_publish(shard, place, write->record)) {
+        return DSQ_EXISTS;
+    }
+    dsq_perturb();
+    if (tier->committer != NULL) {
+        dsq_committer_push(tier->committer, write->record);
+    }""",
+           [LINEARIZE_CROWDED, CRASH_LAZY]),
+    Mutant("replaced-not-settled", "a PENDING record is replaced without being made READY",
+           "persist/tier_write.c",
+           """    tier_settle(tier, replaced);
+    dsq_perturb();""",
+           """    dsq_perturb();""",
+           [CRASH_LAZY, LINEARIZE_CROWDED]),
+    Mutant("seen-not-settled", "a reader returns a PENDING record without making it READY",
+           "persist/tier_read.c",
+           """            dsq_record_touch(found);
+            tier_settle(tier, found);
+            return found;""",
+           """            dsq_record_touch(found);
+            return found;""",
+           [CRASH_LAZY]),
+    Mutant("no-grace-period", "an unlinked record is freed at once",
+           "core/reclaim.c",
+           """        struct stack *stack = &reclaim->stacks[record->hash % STACKS];
+        uint64_t bytes = dsq_record_bytes(record);""",
+           """        dsq_record_free(record);
+        return;
+        struct stack *stack = &reclaim->stacks[record->hash % STACKS];
+        uint64_t bytes = dsq_record_bytes(record);""",
+           [MEMORY], build="asan"),
+    Mutant("reader-not-announced", "a read-side section is not announced to the reclaimer",
+           "core/reclaim.h",
+           """    urcu_bp_read_lock();""",
+           """""",
+           [MEMORY], build="asan"),
+    Mutant("expected-across-sections", "a put carries its place from one read section into another",
+           "persist/tier_write.c",
+           """        status = dsq_table_locate(shard, hash, key, &place);
+        if (status == DSQ_OK) {
+            status = dsq_write_try""",
+           """        status = dsq_table_locate(shard, hash, key, &place);
+        dsq_read_unlock();
+        dsq_perturb();
+        dsq_read_lock();
+        if (status == DSQ_OK) {
+            status = dsq_write_try""",
+           [MEMORY], build="asan"),
+    Mutant("tag-trusted", "a tag that matches is taken for the key",
+           "core/table.c",
+           """        if (record != NULL && dsq_record_has_key(record, hash, key)) {
+            return record;
+        }
+        matches""",
+           """        if (record != NULL) {
+            return record;
+        }
+        matches""",
+           [GROWING]),
+    Mutant("removed-slot-reused", "an insertion takes a slot that was REMOVED",
+           "core/table.c",
+           """        if (word == WORD_EMPTY && probe_empty(slots, slot, &word, &outcome)) {""",
+           """        if ((word & ~WORD_TAG) == WORD_REMOVED &&
+            dsq_load_acquire(&slots->next) == NULL) {
+            place->record = NULL;
+            return PROBED_VACANT;
+        }
+        if (word == WORD_EMPTY && probe_empty(slots, slot, &word, &outcome)) {""",
+           [LINEARIZE_CROWDED, MEMORY]),
+    Mutant("not-frozen", "a slot is copied without being frozen first",
+           "core/table_resize.c",
+           """        if (dsq_cas_acq_rel(slot, &word, word | WORD_FROZEN)) {
+            word |= WORD_FROZEN;
+        }""",
+           """        break;""",
+           [LINEARIZE_GROWING, GROWING]),
+    Mutant("moved-slot-written", "a writer changes a slot that is being moved",
+           "core/table.c",
+           """            dsq_migration_move(table, slots, slot);
+            return PROBED_FORWARD;
+        }
+        place->record = record;""",
+           """            if ((word & WORD_FROZEN) == 0) {
+                dsq_migration_move(table, slots, slot);
+                return PROBED_FORWARD;
+            }
+        }
+        place->record = record;""",
+           [LINEARIZE_GROWING, GROWING]),
+    Mutant("late-copier-resurrects", "a copier that meets a removed slot does not look at its own again",
+           "core/table_resize.c",
+           """            if (dsq_load_acquire(old_slot) != frozen) {
+                return;
+            }""",
+           """            (void)old_slot;""",
+           [LINEARIZE_GROWING, LINEARIZE_CROWDED, GROWING]),
+    Mutant("early-promotion", "a chunk counts as moved before its slots are",
+           "core/table_resize.c",
+           """    for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
+        dsq_migration_move(""",
+           """    dsq_store_release(&slots->done[chunk], 1);
+    for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
+        dsq_migration_move(""",
+           [GROWING, LINEARIZE_GROWING]),
+    Mutant("next-not-closed", "an insertion goes on to the next table without closing its slot here",
+           "core/table.c",
+           """    return dsq_cas_acq_rel(slot, word, WORD_CLOSED);""",
+           """    (void)slot;
+    (void)word;
+    return true;""",
+           [LINEARIZE_GROWING, GROWING]),
+    Mutant("witness-reread", "a change reports what it finds afterwards, not what it replaced",
+           "persist/tier_change.c",
+           """    attempt->seen = present;
+    attempt->refusal = judge(attempt, present);""",
+           """    attempt->refusal = judge(attempt, present);
+    dsq_perturb();
+    if (present != NULL) {
+        struct dsq_record *again = dsq_table_find(attempt->shard, attempt->hash, attempt->key);
+        if (again != NULL && again->kind == DSQ_RECORD_VALUE && dsq_record_try_acquire(again)) {
+            tier_release(attempt->tier, present);
+            present = again;
+        }
+    }
+    attempt->seen = present;""",
+           [LINEARIZE_GROWING]),
+    Mutant("complete-cleared-late", "the hot tier says that it is complete after an eviction",
+           "core/clock.c",
+           """        dsq_store_release(&map->complete, false);""",
+           """        (void)map;""",
+           [CROWDED]),
+    Mutant("acknowledged-before-commit", "a writethrough write returns without waiting for its commit",
+           "persist/tier_write.c",
+           """        status = tier_wait(tier, write->record, error);""",
+           """        (void)error;""",
+           [CRASH_THROUGH]),
+    Mutant("read-before-commit", "a writethrough read returns a value whose commit is pending",
+           "persist/tier_read.c",
+           """    int status = tier_wait(tier, *record, error);
+
+    if (status == DSQ_OK && (*record)->kind""",
+           """    int status = DSQ_OK;
+
+    (void)error;
+    if (status == DSQ_OK && (*record)->kind""",
+           [CRASH_THROUGH]),
+    Mutant("waits-for-pending", "the committer waits for a PENDING record instead of stepping over",
+           "persist/committer_batch.c",
+           """            previous = node; /* stepped over */
+        }""",
+           """            break;
+        }""",
+           [FREEZE_LAZY]),
+    Mutant("group-cut", "the committer commits a part of a batch",
+           "persist/committer_batch.c",
+           """            if (!is_complete(group)) {
+                return cut;
+            }""",
+           """            (void)is_complete;""",
+           [CRASH_LAZY, CRASH_THROUGH]),
+]
+
+
+class Failed(Exception):
+    """The table of mutants does not fit the tree, or something does not build."""
+
+
+def run(command, **options):
+    """A command whose output is shown only if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+def copy_tree(source):
+    """The tracked files as they are now, under source; untouched ones keep their times."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        origin, target = ROOT / name, source / name
+        if not origin.is_file():
+            continue
+        if not target.exists() or origin.read_bytes() != target.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(origin, target)
+
+
+def configure(source, preset):
+    """A build directory for the stress programs alone."""
+    build = WORK / preset
+    run(["cmake", "-S", source, "-B", build, "--preset", preset, "-DDSQ_BUILD_TESTS=OFF",
+         "-DDSQ_BUILD_PYTHON=OFF", "-DDSQ_WERROR=OFF", "-DDSQ_PERTURB=ON"], cwd=source)
+    return build
+
+
+def build_programs(build):
+    """Builds what is out of date."""
+    run(["cmake", "--build", build, "--parallel", str(os.cpu_count() or 2)])
+
+
+def check_table():
+    """Every passage occurs exactly once in its file."""
+    for mutant in MUTANTS:
+        found = (ROOT / mutant.path).read_text(encoding="utf-8").count(mutant.old)
+        if found != 1:
+            raise Failed(f"{mutant.name}: its passage occurs {found} times in {mutant.path}, not once")
+
+
+def takes_seconds(program):
+    """Whether a program runs for a time rather than for a number of rounds."""
+    return program.split()[0] in ("mixed", "linearize")
+
+
+def is_caught_by(build, program, seconds, seed):
+    """Seconds until the program failed, or None if it did not."""
+    name, *arguments = program.split()
+    command = [build / "stress" / name, *arguments, "--seed", str(seed)]
+    if takes_seconds(program):
+        command += ["--seconds", str(seconds)]
+    environment = dict(os.environ)
+    environment["TSAN_OPTIONS"] = f"suppressions={ROOT}/stress/tsan.supp:history_size=7:exitcode=66"
+    start = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             env=environment, start_new_session=True)
+    try:
+        # A program of rounds is cut off by the clock; one that hangs well beyond its time has failed too.
+        status = child.wait(timeout=seconds + 60 if takes_seconds(program) else seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, 9)
+        child.wait()
+        return time.monotonic() - start if takes_seconds(program) else None
+    return time.monotonic() - start if status != 0 else None
+
+
+def try_mutant(mutant, source, seconds, seed):
+    """The line of the table for one mutant, and whether it was caught."""
+    build = WORK / PRESETS[mutant.build]
+    path = source / mutant.path
+    intact = path.read_text(encoding="utf-8")
+    path.write_text(intact.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        build_programs(build)
+        spent = 0.0
+        for program in mutant.programs:
+            caught = is_caught_by(build, program, seconds, seed)
+            if caught is not None:
+                return True, f"{spent + caught:6.1f} s  {program}"
+            spent += seconds
+        return False, f"{spent:6.1f} s  NOT CAUGHT by " + "; ".join(mutant.programs)
+    finally:
+        path.write_text(intact, encoding="utf-8")
+
+
+def check_intact(chosen, builds, seconds, seed):
+    """None of the programs fails on the product as it is."""
+    for preset, build in builds.items():
+        build_programs(build)
+        programs = sorted({program for mutant in chosen
+                           if PRESETS[mutant.build] == preset for program in mutant.programs})
+        for program in programs:
+            if is_caught_by(build, program, seconds, seed) is not None:
+                raise Failed(f"{preset}: {program} fails on the intact product")
+
+
+def main():
+    """Parses the options, tries the mutants and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--list", action="store_true", help="only list them")
+    parser.add_argument("--seconds", type=int, default=30, help="for each program")
+    parser.add_argument("--intact-seconds", type=int, default=3,
+                        help="for each program on the intact product, first")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    options = parser.parse_args()
+
+    chosen = [mutant for mutant in MUTANTS if not options.names or mutant.name in options.names]
+    check_table()
+    if options.list:
+        for mutant in chosen:
+            print(f"{mutant.name:26} {mutant.what}")
+        return 0
+    source = WORK / "source"
+    copy_tree(source)
+    builds = {preset: configure(source, preset)
+              for preset in sorted({PRESETS[mutant.build] for mutant in chosen})}
+    check_intact(chosen, builds, options.intact_seconds, options.seed)
+    missed = 0
+    for mutant in chosen:
+        caught, line = try_mutant(mutant, source, options.seconds, options.seed)
+        missed += not caught
+        print(f"{mutant.name:26} {line}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} mutants caught; seed {options.seed}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as failure:
+        sys.exit(str(failure))
