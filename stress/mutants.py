@@ -309,7 +309,7 @@ def is_caught_by(build, program, seconds, seed):
     if takes_seconds(program):
         command += ["--seconds", str(seconds)]
     environment = dict(os.environ)
-    environment["TSAN_OPTIONS"] = f"suppressions={ROOT}/stress/tsan.supp:history_size=7:exitcode=66"
+    environment["TSAN_OPTIONS"] = f"suppressions={ROOT}/stress/tsan.supp:history_size=7:exitcode=66:halt_on_error=1"
     start = time.monotonic()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                              env=environment, start_new_session=True)

@@ -19,15 +19,16 @@ BELOW = {
     "examples": (),
     "stress": ("core", "persist", "crypto"),
     "bench": ("core", "persist", "crypto"),
-    "tests": ("core", "persist", "crypto", "bindings/c", "bindings/python"),
+    "tests": ("core", "persist", "crypto", "bindings/c", "bindings/python", "stress"),
 }
 SEES_PUBLIC_HEADERS = ("bindings/c", "bindings/python", "examples", "stress", "bench", "tests")
 
 # Foreign headers and the files that may include them.  Tests may look behind the wrappers.
 FOREIGN = (
-    (r"urcu[/.-].*|urcu\.h", ("core/reclaim.*", "tests/*")),
+    (r"urcu[/.-].*|urcu\.h", ("core/reclaim.*", "stress/map_rculfhash.c", "tests/*")),
     (r"ck_.*", ("core/mpsc.*", "core/atomic.h", "core/event.*", "tests/*")),
-    (r"xxhash\.h", ("core/hash.c",)),
+    (r"xxhash\.h", ("core/hash.c", "stress/map_rculfhash.c")),
+    (r"jansson\.h", ("stress/history.c",)),
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
                            "persist/sealed_vfs.c", "tests/*", "bench/*")),
