@@ -75,26 +75,11 @@ void dsq_table_fini(struct dsq_table *table)
     }
 }
 
-/*
- * Which slots of a group carry the tag, as a bit mask.  Without a branch: where in a group a key lies
- * cannot be predicted.  Relaxed: a slot that matches is loaded again; one that does not held no
- * record of the key at some moment of the look-up, which is what an absence needs.
- */
-static unsigned match_tag(const _Atomic uint64_t *group, uint64_t tag)
-{
-    unsigned matches = 0;
-
-    for (unsigned i = 0; i < GROUP_SLOTS; i++) {
-        matches |= (unsigned)(((dsq_load_relaxed(&group[i]) ^ tag) >> 48) == 0) << i;
-    }
-    return matches;
-}
-
 /* The key's record, if it is in this group. */
 static struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t hash,
                                       struct dsq_bytes key)
 {
-    unsigned matches = match_tag(group, word_tag(hash));
+    unsigned matches = dsq_group_match(group, word_tag(hash));
 
     while (matches != 0) {
         /* Pairs with publish's compare-and-swap. */
@@ -181,7 +166,7 @@ void dsq_table_prefetch_slots(struct dsq_table *table, uint64_t hash)
 void dsq_table_prefetch_record(struct dsq_table *table, uint64_t hash)
 {
     const _Atomic uint64_t *group = home_slots(table, hash);
-    unsigned matches = match_tag(group, word_tag(hash));
+    unsigned matches = dsq_group_match(group, word_tag(hash));
 
     if (matches != 0) {
         /* Relaxed: an address to prefetch, which may be stale or none at all. */

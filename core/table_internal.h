@@ -82,9 +82,10 @@
 #ifndef DSQ_CORE_TABLE_INTERNAL_H
 #define DSQ_CORE_TABLE_INTERNAL_H
 
+#include "core/group.h"
 #include "core/table.h"
 
-#define GROUP_SLOTS 8
+#define GROUP_SLOTS DSQ_GROUP_SLOTS
 #define CHUNK_SLOTS 32
 #define MIN_SLOTS 64
 /* New keys take at most this share of the slots of a generation that is still being filled. */
@@ -123,7 +124,7 @@ struct dsq_slots {
 
 static inline uint64_t word_tag(uint64_t hash)
 {
-    return hash << 48;
+    return hash << DSQ_TAG_SHIFT;
 }
 
 static inline uint64_t word_of(const struct dsq_record *record)

@@ -33,7 +33,7 @@ struct linearizability_search {
 
 /* Operations of one key, which starts absent.  UNDECIDED also if memory runs out. */
 enum linearizability linearizability_check(const struct history_operation *operations, size_t count,
-                                           const struct linearizability_search *search);
+                                           const struct linearizability_search *how);
 
 /* The parts of a history that an explanation leaves over, in the order of their calls. */
 struct linearizability_window {

@@ -50,10 +50,10 @@ struct linearize_worker {
     struct history gathered; /* the operations of a key that this thread judges */
 };
 
-/* Takes part in rounds until the run is over. */
-void *linearize_worker_main(void *worker);
+/* The argument is a worker, which takes part in rounds until the run is over. */
+void *linearize_worker_main(void *argument);
 
-/* Keeps tables growing and being rebuilt, with keys of its own, until the run stops. */
-void *linearize_storm_main(void *run);
+/* The argument is a run, whose tables it keeps growing and being rebuilt, with keys of its own. */
+void *linearize_storm_main(void *argument);
 
 #endif

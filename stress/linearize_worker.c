@@ -7,7 +7,7 @@
 #include "stress/verdict.h"
 
 #define KEY_CHARACTERS_MAX 48
-#define STORM_KEYS 20000
+#define STORM_KEYS UINT64_C(20000)
 
 /* Values are integers far enough apart that additions do not make one into another. */
 #define VALUE_SPACING_BITS 16

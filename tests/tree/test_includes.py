@@ -18,7 +18,7 @@ BELOW = {
     "bindings/python": (),
     "examples": (),
     "stress": ("core", "persist", "crypto"),
-    "bench": ("core", "persist", "crypto"),
+    "bench": ("core", "persist", "crypto", "stress"),
     "tests": ("core", "persist", "crypto", "bindings/c", "bindings/python", "stress"),
 }
 SEES_PUBLIC_HEADERS = ("bindings/c", "bindings/python", "examples", "stress", "bench", "tests")

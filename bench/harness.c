@@ -1,0 +1,97 @@
+#include "bench/harness.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void bench_print_machine(void)
+{
+    char line[256];
+    char model[256] = "processor unknown";
+    double load[1] = {0};
+    FILE *cpuinfo = fopen("/proc/cpuinfo", "r");
+    while (cpuinfo != NULL && fgets(line, sizeof line, cpuinfo) != NULL) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", strlen("model name")) == 0 && colon != NULL) {
+            snprintf(model, sizeof model, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+            break;
+        }
+    }
+    if (cpuinfo != NULL) {
+        fclose(cpuinfo);
+    }
+    (void)getloadavg(load, 1);
+    printf("%s, %ld cores, load %.1f, compiler %s\n", model, sysconf(_SC_NPROCESSORS_ONLN), load[0],
+           __VERSION__);
+}
+
+uint64_t bench_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int compare_samples(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+double bench_median(double *samples, size_t count)
+{
+    qsort(samples, count, sizeof *samples, compare_samples);
+    return count % 2 == 1 ? samples[count / 2] : (samples[count / 2 - 1] + samples[count / 2]) / 2;
+}
+
+void bench_key(uint64_t number, char key[BENCH_KEY_BYTES])
+{
+    for (int i = BENCH_KEY_BYTES - 1; i >= 0; i--, number /= 10) {
+        key[i] = (char)('0' + number % 10);
+    }
+}
+
+/* The integral of x^-exponent, and its inverse; at 1 they are the logarithm and the exponential. */
+static double integral(const struct bench_zipf *zipf, double x)
+{
+    double power = 1 - zipf->exponent;
+    return fabs(power) < 1e-9 ? log(x) : (pow(x, power) - 1) / power;
+}
+
+static double inverse(const struct bench_zipf *zipf, double y)
+{
+    double power = 1 - zipf->exponent;
+    return fabs(power) < 1e-9 ? exp(y) : pow(1 + y * power, 1 / power);
+}
+
+static double weight(const struct bench_zipf *zipf, double x)
+{
+    return pow(x, -zipf->exponent);
+}
+
+void bench_zipf_init(struct bench_zipf *zipf, uint64_t count, double exponent)
+{
+    *zipf = (struct bench_zipf){.exponent = exponent, .count = (double)count};
+    zipf->integral_of_first = integral(zipf, 1.5) - 1;
+    zipf->integral_of_last = integral(zipf, zipf->count + 0.5);
+    zipf->shortcut = 2 - inverse(zipf, integral(zipf, 2.5) - weight(zipf, 2));
+}
+
+uint64_t bench_zipf_next(const struct bench_zipf *zipf, struct stress_random *random)
+{
+    for (;;) {
+        double uniform = (double)(stress_random_next(random) >> 11) * 0x1p-53;
+        double area =
+            zipf->integral_of_last + uniform * (zipf->integral_of_first - zipf->integral_of_last);
+        double x = inverse(zipf, area);
+        double rank = floor(x + 0.5);
+        rank = rank < 1 ? 1 : rank > zipf->count ? zipf->count : rank;
+        if (rank - x <= zipf->shortcut || area >= integral(zipf, rank + 0.5) - weight(zipf, rank)) {
+            return (uint64_t)rank - 1;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/* What the C benchmarks share: who measured, on what, the clock, medians, keys and Zipf's law. */
+#ifndef DSQ_BENCH_HARNESS_H
+#define DSQ_BENCH_HARNESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stress/random.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Prints processor, cores, load and compiler in a line. */
+void bench_print_machine(void);
+
+/* Nanoseconds of the monotonic clock. */
+uint64_t bench_now_ns(void);
+
+/* Sorts the samples. */
+double bench_median(double *samples, size_t count);
+
+#define BENCH_KEY_BYTES 16
+
+/* The number-th key: its digits, 16 bytes, no final zero. */
+void bench_key(uint64_t number, char key[BENCH_KEY_BYTES]);
+
+/*
+ * Numbers 0 .. count-1 by Zipf's law, number 0 the most frequent: rejection-inversion (Hörmann and
+ * Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions", 1996),
+ * constant time and memory for any count.
+ */
+struct bench_zipf {
+    double exponent;
+    double count;
+    double integral_of_first;
+    double integral_of_last;
+    double shortcut;
+};
+void bench_zipf_init(struct bench_zipf *zipf, uint64_t count, double exponent);
+uint64_t bench_zipf_next(const struct bench_zipf *zipf, struct stress_random *random);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
