@@ -42,170 +42,183 @@ class Mutant:
 
     name: str
     what: str
-    path: str
-    old: str
-    new: str
+    edits: list  # (file, passage, what takes its place)
     programs: list
     build: str = "perturb"
 
 
 MUTANTS = [
     Mutant("published-relaxed", "the slot's compare-and-swap in publish orders nothing",
-           "core/table.c",
-           """    if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {""",
-           """    if (!dsq_cas_relaxed(place->slot, &expected, word_of(record))) {""",
+           [("core/table.c",
+             """    if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {""",
+             """    if (!dsq_cas_relaxed(place->slot, &expected, word_of(record))) {""")],
            [MEMORY], build="tsan"),
-    Mutant("no-placeholder", "a miss installs the row if the key is still absent, without LOADING",
-           "persist/tier_lease.c",
-           """    if (place.record == NULL) {
-        status = place_own(tier, shard, &place, key, promote_always, lease, retry);""",
-           """    if (place.record == NULL) {
-        dsq_table_cancel(shard, &place);
-        lease->placeholder = dsq_record_new(DSQ_RECORD_LOADING, DSQ_RECORD_READY, 1, hash, key,
-                                            (struct dsq_bytes){0});""",
+    Mutant("no-placeholder", "a miss installs its row if the key is still absent, without LOADING",
+           [("persist/tier_lease.c",
+             """    } else if (!*retry) {
+        dsq_perturb();""",
+             """    } else if (!*retry) {
+        if (lease->own) {
+            take_out(tier, lease->placeholder);
+        }
+        dsq_perturb();"""),
+            ("persist/tier_lease.c",
+             """static int read_row(""",
+             """static void take_out(struct dsq_tier *tier, struct dsq_record *placeholder);
+
+static int read_row("""),
+            ("persist/tier_lease.c",
+             """    if (promoted) {
+        lease->own = false;
+        tier_release(tier, lease->placeholder);""",
+             """    if (promoted) {
+        lease->own = false;"""),
+            ("persist/tier_read.c",
+             """    if (place.record != lease->placeholder) {""",
+             """    if (place.record != NULL) {""")],
            [LINEARIZE_CROWDED, CROWDED]),
     Mutant("evicts-dirty", "the clock hand evicts records that are not committed yet",
-           "core/clock.c",
-           """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
+           [("core/clock.c",
+             """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
             continue;
         }
         sweep->met_clean""",
-           """        if (record->kind == DSQ_RECORD_LOADING) {
+             """        if (record->kind == DSQ_RECORD_LOADING) {
             continue;
         }
-        sweep->met_clean""",
+        sweep->met_clean""")],
            [CROWDED]),
     Mutant("tombstone-dropped-early", "the clock hand evicts tombstones before their commit",
-           "core/clock.c",
-           """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {""",
-           """        if (record->kind != DSQ_RECORD_TOMBSTONE &&
-            dsq_record_state(record) != DSQ_RECORD_CLEAN) {""",
+           [("core/clock.c",
+             """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {""",
+             """        if (record->kind != DSQ_RECORD_TOMBSTONE &&
+            dsq_record_state(record) != DSQ_RECORD_CLEAN) {""")],
            [CROWDED]),
     Mutant("pushed-after-publishing", "a record is published first and queued afterwards",
-           "persist/tier_write.c",
-           """    if (tier->committer != NULL) {
+           [("persist/tier_write.c",
+             """    if (tier->committer != NULL) {
         dsq_committer_push(tier->committer, write->record);
         dsq_perturb();
     }
     if (!dsq_table_publish(shard, place, write->record)) {
         return tier->committer != NULL ? renew(tier, write) : DSQ_EXISTS;
     }""",
-           """    if (!dsq_table_publish(shard, place, write->record)) {
+             """    if (!dsq_table_publish(shard, place, write->record)) {
         return DSQ_EXISTS;
     }
     dsq_perturb();
     if (tier->committer != NULL) {
         dsq_committer_push(tier->committer, write->record);
-    }""",
+    }""")],
            [LINEARIZE_CROWDED, CRASH_LAZY]),
     Mutant("replaced-not-settled", "a PENDING record is replaced without being made READY",
-           "persist/tier_write.c",
-           """    tier_settle(tier, replaced);
+           [("persist/tier_write.c",
+             """    tier_settle(tier, replaced);
     dsq_perturb();""",
-           """    dsq_perturb();""",
+             """    dsq_perturb();""")],
            [CRASH_LAZY, LINEARIZE_CROWDED]),
     Mutant("seen-not-settled", "a reader returns a PENDING record without making it READY",
-           "persist/tier_read.c",
-           """            dsq_record_touch(found);
+           [("persist/tier_read.c",
+             """            dsq_record_touch(found);
             tier_settle(tier, found);
             return found;""",
-           """            dsq_record_touch(found);
-            return found;""",
+             """            dsq_record_touch(found);
+            return found;""")],
            [CRASH_LAZY]),
     Mutant("no-grace-period", "an unlinked record is freed at once",
-           "core/reclaim.c",
-           """        struct stack *stack = &reclaim->stacks[record->hash % STACKS];
+           [("core/reclaim.c",
+             """        struct stack *stack = &reclaim->stacks[record->hash % STACKS];
         uint64_t bytes = dsq_record_bytes(record);""",
-           """        dsq_record_free(record);
+             """        dsq_record_free(record);
         return;
         struct stack *stack = &reclaim->stacks[record->hash % STACKS];
-        uint64_t bytes = dsq_record_bytes(record);""",
+        uint64_t bytes = dsq_record_bytes(record);""")],
            [MEMORY], build="asan"),
     Mutant("reader-not-announced", "a read-side section is not announced to the reclaimer",
-           "core/reclaim.h",
-           """    urcu_bp_read_lock();""",
-           """""",
+           [("core/reclaim.h",
+             """    urcu_bp_read_lock();""",
+             """""")],
            [MEMORY], build="asan"),
     Mutant("expected-across-sections", "a put carries its place from one read section into another",
-           "persist/tier_write.c",
-           """        status = dsq_table_locate(shard, hash, key, &place);
+           [("persist/tier_write.c",
+             """        status = dsq_table_locate(shard, hash, key, &place);
         if (status == DSQ_OK) {
             status = dsq_write_try""",
-           """        status = dsq_table_locate(shard, hash, key, &place);
+             """        status = dsq_table_locate(shard, hash, key, &place);
         dsq_read_unlock();
         dsq_perturb();
         dsq_read_lock();
         if (status == DSQ_OK) {
-            status = dsq_write_try""",
+            status = dsq_write_try""")],
            [MEMORY], build="asan"),
     Mutant("tag-trusted", "a tag that matches is taken for the key",
-           "core/table.c",
-           """        if (record != NULL && dsq_record_has_key(record, hash, key)) {
+           [("core/table.c",
+             """        if (record != NULL && dsq_record_has_key(record, hash, key)) {
             return record;
         }
         matches""",
-           """        if (record != NULL) {
+             """        if (record != NULL) {
             return record;
         }
-        matches""",
+        matches""")],
            [GROWING]),
     Mutant("removed-slot-reused", "an insertion takes a slot that was REMOVED",
-           "core/table.c",
-           """        if (word == WORD_EMPTY && probe_empty(slots, slot, &word, &outcome)) {""",
-           """        if ((word & ~WORD_TAG) == WORD_REMOVED &&
+           [("core/table.c",
+             """        if (word == WORD_EMPTY && probe_empty(slots, slot, &word, &outcome)) {""",
+             """        if ((word & ~WORD_TAG) == WORD_REMOVED &&
             dsq_load_acquire(&slots->next) == NULL) {
             place->record = NULL;
             return PROBED_VACANT;
         }
-        if (word == WORD_EMPTY && probe_empty(slots, slot, &word, &outcome)) {""",
+        if (word == WORD_EMPTY && probe_empty(slots, slot, &word, &outcome)) {""")],
            [LINEARIZE_CROWDED, MEMORY]),
     Mutant("not-frozen", "a slot is copied without being frozen first",
-           "core/table_resize.c",
-           """        if (dsq_cas_acq_rel(slot, &word, word | WORD_FROZEN)) {
+           [("core/table_resize.c",
+             """        if (dsq_cas_acq_rel(slot, &word, word | WORD_FROZEN)) {
             word |= WORD_FROZEN;
         }""",
-           """        break;""",
+             """        break;""")],
            [LINEARIZE_GROWING, GROWING]),
     Mutant("moved-slot-written", "a writer changes a slot that is being moved",
-           "core/table.c",
-           """            dsq_migration_move(table, slots, slot);
+           [("core/table.c",
+             """            dsq_migration_move(table, slots, slot);
             return PROBED_FORWARD;
         }
         place->record = record;""",
-           """            if ((word & WORD_FROZEN) == 0) {
+             """            if ((word & WORD_FROZEN) == 0) {
                 dsq_migration_move(table, slots, slot);
                 return PROBED_FORWARD;
             }
         }
-        place->record = record;""",
+        place->record = record;""")],
            [LINEARIZE_GROWING, GROWING]),
     Mutant("late-copier-resurrects", "a copier that meets a removed slot does not look at its own again",
-           "core/table_resize.c",
-           """            if (dsq_load_acquire(old_slot) != frozen) {
+           [("core/table_resize.c",
+             """            if (dsq_load_acquire(old_slot) != frozen) {
                 return;
             }""",
-           """            (void)old_slot;""",
+             """            (void)old_slot;""")],
            [LINEARIZE_GROWING, LINEARIZE_CROWDED, GROWING]),
     Mutant("early-promotion", "a chunk counts as moved before its slots are",
-           "core/table_resize.c",
-           """    for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
+           [("core/table_resize.c",
+             """    for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
         dsq_migration_move(""",
-           """    dsq_store_release(&slots->done[chunk], 1);
+             """    dsq_store_release(&slots->done[chunk], 1);
     for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
-        dsq_migration_move(""",
+        dsq_migration_move(""")],
            [GROWING, LINEARIZE_GROWING]),
     Mutant("next-not-closed", "an insertion goes on to the next table without closing its slot here",
-           "core/table.c",
-           """    return dsq_cas_acq_rel(slot, word, WORD_CLOSED);""",
-           """    (void)slot;
+           [("core/table.c",
+             """    return dsq_cas_acq_rel(slot, word, WORD_CLOSED);""",
+             """    (void)slot;
     (void)word;
-    return true;""",
+    return true;""")],
            [LINEARIZE_GROWING, GROWING]),
     Mutant("witness-reread", "a change reports what it finds afterwards, not what it replaced",
-           "persist/tier_change.c",
-           """    attempt->seen = present;
+           [("persist/tier_change.c",
+             """    attempt->seen = present;
     attempt->refusal = judge(attempt, present);""",
-           """    attempt->refusal = judge(attempt, present);
+             """    attempt->refusal = judge(attempt, present);
     dsq_perturb();
     if (present != NULL) {
         struct dsq_record *again = dsq_table_find(attempt->shard, attempt->hash, attempt->key);
@@ -214,41 +227,41 @@ MUTANTS = [
             present = again;
         }
     }
-    attempt->seen = present;""",
+    attempt->seen = present;""")],
            [LINEARIZE_GROWING]),
     Mutant("complete-cleared-late", "the hot tier says that it is complete after an eviction",
-           "core/clock.c",
-           """        dsq_store_release(&map->complete, false);""",
-           """        (void)map;""",
+           [("core/clock.c",
+             """        dsq_store_release(&map->complete, false);""",
+             """        (void)map;""")],
            [CROWDED]),
     Mutant("acknowledged-before-commit", "a writethrough write returns without waiting for its commit",
-           "persist/tier_write.c",
-           """        status = tier_wait(tier, write->record, error);""",
-           """        (void)error;""",
+           [("persist/tier_write.c",
+             """        status = tier_wait(tier, write->record, error);""",
+             """        (void)error;""")],
            [CRASH_THROUGH]),
     Mutant("read-before-commit", "a writethrough read returns a value whose commit is pending",
-           "persist/tier_read.c",
-           """    int status = tier_wait(tier, *record, error);
+           [("persist/tier_read.c",
+             """    int status = tier_wait(tier, *record, error);
 
     if (status == DSQ_OK && (*record)->kind""",
-           """    int status = DSQ_OK;
+             """    int status = DSQ_OK;
 
     (void)error;
-    if (status == DSQ_OK && (*record)->kind""",
+    if (status == DSQ_OK && (*record)->kind""")],
            [CRASH_THROUGH]),
     Mutant("waits-for-pending", "the committer waits for a PENDING record instead of stepping over",
-           "persist/committer_batch.c",
-           """            previous = node; /* stepped over */
+           [("persist/committer_batch.c",
+             """            previous = node; /* stepped over */
         }""",
-           """            break;
-        }""",
+             """            break;
+        }""")],
            [FREEZE_LAZY]),
     Mutant("group-cut", "the committer commits a part of a batch",
-           "persist/committer_batch.c",
-           """            if (!is_complete(group)) {
+           [("persist/committer_batch.c",
+             """            if (!is_complete(group)) {
                 return cut;
             }""",
-           """            (void)is_complete;""",
+             """            (void)is_complete;""")],
            [CRASH_LAZY, CRASH_THROUGH]),
 ]
 
@@ -292,9 +305,10 @@ def build_programs(build):
 def check_table():
     """Every passage occurs exactly once in its file."""
     for mutant in MUTANTS:
-        found = (ROOT / mutant.path).read_text(encoding="utf-8").count(mutant.old)
-        if found != 1:
-            raise Failed(f"{mutant.name}: its passage occurs {found} times in {mutant.path}, not once")
+        for path, old, _ in mutant.edits:
+            found = (ROOT / path).read_text(encoding="utf-8").count(old)
+            if found != 1:
+                raise Failed(f"{mutant.name}: its passage occurs {found} times in {path}, not once")
 
 
 def takes_seconds(program):
@@ -326,9 +340,10 @@ def is_caught_by(build, program, seconds, seed):
 def try_mutant(mutant, source, seconds, seed):
     """The line of the table for one mutant, and whether it was caught."""
     build = WORK / PRESETS[mutant.build]
-    path = source / mutant.path
-    intact = path.read_text(encoding="utf-8")
-    path.write_text(intact.replace(mutant.old, mutant.new), encoding="utf-8")
+    intact = {path: (source / path).read_text(encoding="utf-8") for path, _, _ in mutant.edits}
+    for path, old, new in mutant.edits:
+        text = (source / path).read_text(encoding="utf-8")
+        (source / path).write_text(text.replace(old, new), encoding="utf-8")
     try:
         build_programs(build)
         spent = 0.0
@@ -339,7 +354,8 @@ def try_mutant(mutant, source, seconds, seed):
             spent += seconds
         return False, f"{spent:6.1f} s  NOT CAUGHT by " + "; ".join(mutant.programs)
     finally:
-        path.write_text(intact, encoding="utf-8")
+        for path, text in intact.items():
+            (source / path).write_text(text, encoding="utf-8")
 
 
 def check_intact(chosen, builds, seconds, seed):
@@ -357,7 +373,7 @@ def main():
     """Parses the options, tries the mutants and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--list", action="store_true", help="only list them")
-    parser.add_argument("--seconds", type=int, default=30, help="for each program")
+    parser.add_argument("--seconds", type=int, default=60, help="for each program")
     parser.add_argument("--intact-seconds", type=int, default=3,
                         help="for each program on the intact product, first")
     parser.add_argument("--seed", type=int, default=1)
