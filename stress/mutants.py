@@ -58,7 +58,7 @@ MUTANTS = [
              """    } else if (!*retry) {
         dsq_perturb();""",
              """    } else if (!*retry) {
-        if (lease->own) {
+        if (lease->own && !promote_always) {
             take_out(tier, lease->placeholder);
         }
         dsq_perturb();"""),
@@ -116,7 +116,7 @@ static int read_row("""),
              """    tier_settle(tier, replaced);
     dsq_perturb();""",
              """    dsq_perturb();""")],
-           [CRASH_LAZY, LINEARIZE_CROWDED]),
+           [LINEARIZE_CROWDED, CRASH_LAZY]),
     Mutant("seen-not-settled", "a reader returns a PENDING record without making it READY",
            [("persist/tier_read.c",
              """            dsq_record_touch(found);

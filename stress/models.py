@@ -1,0 +1,105 @@
+"""The Promela models of stress/models, and each of them with one rule taken out.
+
+    python3 stress/models.py [--quick] [NAME ...]
+
+A model must hold in all its states, for every configuration named here; with a rule taken out spin must find a
+counter-example in one of them.  Prints a line each: states, seconds, verdict.  Needs spin and a C compiler.
+--quick leaves out the configurations with the most states.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+MODELS = pathlib.Path(__file__).resolve().parent / "models"
+
+# The configurations of each model, and whether they are quick; the rules that can be taken out of it.
+CONFIGURATIONS = {
+    "resize": [("-DSTARTS_ABSENT", True), ("-DSTARTS_ABSENT -DTWO_WRITERS", True),
+               ("", False), ("-DTWO_WRITERS", False)],
+}
+DEPTH = "500000"
+MEMORY_MIB = "4000"
+TIMEOUT_S = 600
+
+
+class Failed(Exception):
+    """spin or the compiler does not take a model."""
+
+
+def rules_of(name):
+    """The macros that take a rule out, as the head of the model lists them."""
+    text = (MODELS / f"{name}.pml").read_text(encoding="utf-8")
+    return re.findall(r"^ \*   (WITHOUT_\w+)", text, re.MULTILINE)
+
+
+def verify(name, defines):
+    """The number of counter-examples (0 or 1), of states, and the seconds that it took."""
+    with tempfile.TemporaryDirectory() as work:
+        for command in (["spin", "-a", *defines, MODELS / f"{name}.pml"],
+                        ["cc", "-O2", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MIB}", "-o", "pan", "pan.c"]):
+            done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise Failed(f"{name} {' '.join(defines)}: {done.stdout}{done.stderr}")
+        start = time.monotonic()
+        run = subprocess.run(["./pan", f"-m{DEPTH}", "-n"], cwd=work, capture_output=True, text=True,
+                             timeout=TIMEOUT_S, check=False)
+        seconds = time.monotonic() - start
+    errors = re.search(r"errors: (\d+)", run.stdout)
+    states = re.search(r"(\d+) states, stored", run.stdout)
+    if errors is None or states is None or "max search depth too small" in run.stdout \
+            or "out of memory" in run.stdout:
+        raise Failed(f"{name} {' '.join(defines)}: the search did not end\n{run.stdout}")
+    return int(errors.group(1)), int(states.group(1)), seconds
+
+
+def line(name, what, states, seconds, verdict):
+    """Prints a row of the table."""
+    print(f"{name:8} {what:34} {states:>10} states {seconds:6.1f} s  {verdict}", flush=True)
+
+
+def check_model(name, quick):
+    """How many verdicts of a model were right and how many wrong."""
+    configurations = [defines for defines, is_quick in CONFIGURATIONS[name] if is_quick or not quick]
+    right = wrong = 0
+    for defines in configurations:
+        errors, states, seconds = verify(name, defines.split())
+        line(name, defines or "as it is", states, seconds, "DOES NOT HOLD" if errors else "holds")
+        right, wrong = right + (errors == 0), wrong + (errors != 0)
+    for rule in rules_of(name):
+        for defines, _ in CONFIGURATIONS[name]:
+            errors, states, seconds = verify(name, [f"-D{rule}", *defines.split()])
+            if errors:
+                break
+        line(name, f"{rule} {defines}", states, seconds,
+             "counter-example" if errors else "HOLDS: the model is blind to this rule")
+        right, wrong = right + (errors != 0), wrong + (errors == 0)
+    return right, wrong
+
+
+def main():
+    """Parses the options, checks the models and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *CONFIGURATIONS])
+    options = parser.parse_args()
+    if shutil.which("spin") is None:
+        raise Failed("spin is not installed (Debian: spin)")
+    right = wrong = 0
+    for name in options.names or CONFIGURATIONS:
+        more_right, more_wrong = check_model(name, options.quick)
+        right, wrong = right + more_right, wrong + more_wrong
+    print(f"{right} passed, {wrong} failed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Failed, subprocess.TimeoutExpired) as failure:
+        sys.exit(str(failure))
