@@ -3,7 +3,6 @@
 #include "core/perturb.h"
 #include "core/table_internal.h"
 
-#define SWEEP_OCCUPIED 32
 /* Groups looked at when the table is nearly empty. */
 #define SWEEP_GROUPS_MAX 128
 /* Chunks that an evictor without a victim moves before it gives up. */
@@ -12,6 +11,7 @@
 #define SPARSE_SHARE 16
 
 struct candidate {
+    struct dsq_slots *slots;
     _Atomic uint64_t *slot;
     uint64_t word;
     uint8_t clock;
@@ -25,12 +25,23 @@ struct sweep {
     bool met_clean;
 };
 
-static uint64_t evict_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
+/* Where the hand points: slots of the root or, where those have been moved, of its `next`. */
+struct hand {
+    struct dsq_slots *slots;
+    uint64_t first;
+    uint64_t count;
+};
+
+static uint64_t evict_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *root,
                            const struct candidate *victim)
 {
     uint64_t expected = victim->word;
     struct dsq_record *record = word_record(expected);
     uint64_t bytes = dsq_record_bytes(record);
+
+    if (victim->slots != root) {
+        dsq_migration_move_key(shard, root, record);
+    }
 
     /* Relaxed look: once false it stays so.  Without a tombstone the key is as absent as with it. */
     if (record->kind == DSQ_RECORD_VALUE && dsq_load_relaxed(&map->complete)) {
@@ -41,28 +52,66 @@ static uint64_t evict_slot(struct dsq_map *map, struct dsq_table *shard, struct 
     if (!dsq_cas_acq_rel(victim->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {
         return 0;
     }
-    dsq_add_relaxed(&slots->removed, 1);
+    dsq_add_relaxed(&victim->slots->removed, 1);
     dsq_add_relaxed(&shard->evictions, 1);
+    dsq_ghost_note(&shard->ghost, record->hash);
     dsq_table_account_removal(shard, record);
     dsq_record_release(map->reclaim, record);
     return bytes;
 }
 
-/* The next group under the hand: while the root is being moved, one that is not moved yet. */
-static bool next_group(struct dsq_slots *slots, uint64_t *group)
-{
-    uint64_t groups = slots->slot_count / GROUP_SLOTS;
-    uint64_t step = dsq_add_relaxed(&slots->hand, 1);
-    uint64_t moved = 0;
+/* What is packed into `unswept`: the first slot, how many, and whether they are in `next`. */
+#define UNSWEPT_COUNT UINT64_C(0xFF)
+#define UNSWEPT_IN_NEXT UINT64_C(0x100)
+#define UNSWEPT_FIRST_SHIFT 9
 
-    if (dsq_load_acquire(&slots->next) != NULL) {
-        moved = dsq_load_acquire(&slots->low) * (CHUNK_SLOTS / GROUP_SLOTS);
-        if (moved >= groups) {
-            return false;
+/*
+ * Leaves what a sweep has not looked at to the next one.  Were it left out, the first slots of a
+ * group would be swept more often than its last.  Of two sweeps that leave something at once, what
+ * one left is skipped for this turn.
+ */
+static void leave_rest(struct dsq_slots *root, const struct hand *hand)
+{
+    if (hand->count > 0) {
+        uint64_t in_next = hand->slots != root ? UNSWEPT_IN_NEXT : 0;
+
+        /* Releases the sight of `next`. */
+        dsq_store_release(&root->unswept,
+                          hand->first << UNSWEPT_FIRST_SHIFT | in_next | hand->count);
+    }
+}
+
+static bool take_rest(struct dsq_slots *root, struct hand *hand)
+{
+    uint64_t rest = dsq_load_relaxed(&root->unswept);
+
+    if (rest != 0) {
+        rest = dsq_exchange_acq_rel(&root->unswept, 0);
+    }
+    hand->slots = (rest & UNSWEPT_IN_NEXT) != 0 ? dsq_load_acquire(&root->next) : root;
+    hand->first = rest >> UNSWEPT_FIRST_SHIFT;
+    hand->count = rest & UNSWEPT_COUNT;
+    return rest != 0;
+}
+
+/*
+ * Takes a step.  Positions in `next` are those of the root scaled, as the home groups of keys are: so
+ * the hand goes round once whether the table is being moved or not.
+ */
+static struct hand step(struct dsq_slots *root)
+{
+    uint64_t group = dsq_add_relaxed(&root->hand, 1) & group_mask(root);
+    struct dsq_slots *next = dsq_load_acquire(&root->next);
+    struct hand hand = {root, group * GROUP_SLOTS, GROUP_SLOTS};
+
+    if (next != NULL && group / (CHUNK_SLOTS / GROUP_SLOTS) < dsq_load_acquire(&root->low)) {
+        hand.slots = next;
+        hand.first = scale_group(group, root, next) * GROUP_SLOTS;
+        if (next->slot_count > root->slot_count) {
+            hand.count = GROUP_SLOTS * (next->slot_count / root->slot_count);
         }
     }
-    *group = moved == 0 ? step & group_mask(slots) : moved + step % (groups - moved);
-    return true;
+    return hand;
 }
 
 /*
@@ -84,54 +133,62 @@ static bool inspect(const struct candidate *seen, struct candidate *lowest)
     return false;
 }
 
-/* Sweeps one group; the size of the record evicted, or 0. */
-static uint64_t sweep_group(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
-                            uint64_t group, struct sweep *sweep)
+/* Looks at one slot; the size of the record evicted, or 0. */
+static uint64_t sweep_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *root,
+                           struct candidate *seen, struct sweep *sweep)
 {
-    for (unsigned i = 0; i < GROUP_SLOTS; i++) {
-        struct candidate seen = {.slot = &slots->words[group * GROUP_SLOTS + i]};
-        struct dsq_record *record;
-        uint64_t bytes = 0;
+    struct dsq_record *record;
 
-        seen.word = dsq_load_acquire(seen.slot);
-        record = word_record(seen.word);
-        if (record == NULL || (seen.word & WORD_FROZEN) != 0) {
-            continue;
-        }
-        sweep->occupied++;
-        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
-            continue;
-        }
-        sweep->met_clean = true;
-        seen.clock = dsq_load_relaxed(&record->clock);
-        if (inspect(&seen, &sweep->lowest)) {
-            bytes = evict_slot(map, shard, slots, &seen);
-        }
-        if (bytes != 0) {
-            return bytes;
-        }
+    seen->word = dsq_load_acquire(seen->slot);
+    record = word_record(seen->word);
+    if (record == NULL || (seen->word & WORD_FROZEN) != 0) {
+        return 0;
     }
-    return 0;
+    sweep->occupied++;
+    if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
+        return 0;
+    }
+    sweep->met_clean = true;
+    seen->clock = dsq_load_relaxed(&record->clock);
+    return inspect(seen, &sweep->lowest) ? evict_slot(map, shard, root, seen) : 0;
 }
 
-static uint64_t run_sweep(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *slots,
+static uint64_t sweep_slots(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *root,
+                            struct hand *hand, struct sweep *sweep)
+{
+    uint64_t bytes = 0;
+
+    while (hand->count > 0 && bytes == 0 && sweep->occupied < DSQ_CLOCK_SWEEP_MAX) {
+        struct candidate seen = {.slots = hand->slots, .slot = &hand->slots->words[hand->first]};
+
+        hand->first++;
+        hand->count--;
+        bytes = sweep_slot(map, shard, root, &seen, sweep);
+    }
+    return bytes;
+}
+
+static uint64_t run_sweep(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *root,
                           struct sweep *sweep)
 {
-    uint64_t group;
+    struct hand hand;
+    bool resumed = take_rest(root, &hand);
+    uint64_t bytes = 0;
 
-    while (sweep->groups < SWEEP_GROUPS_MAX && sweep->occupied < SWEEP_OCCUPIED) {
-        uint64_t bytes;
-
-        if (!next_group(slots, &group)) {
-            break;
+    while (bytes == 0 && sweep->groups < SWEEP_GROUPS_MAX &&
+           sweep->occupied < DSQ_CLOCK_SWEEP_MAX) {
+        if (!resumed) {
+            hand = step(root);
+            sweep->groups++;
         }
-        sweep->groups++;
-        bytes = sweep_group(map, shard, slots, group, sweep);
-        if (bytes != 0) {
-            return bytes;
-        }
+        resumed = false;
+        bytes = sweep_slots(map, shard, root, &hand, sweep);
     }
-    return sweep->lowest.slot != NULL ? evict_slot(map, shard, slots, &sweep->lowest) : 0;
+    leave_rest(root, &hand);
+    if (bytes == 0 && sweep->lowest.slot != NULL) {
+        bytes = evict_slot(map, shard, root, &sweep->lowest);
+    }
+    return bytes;
 }
 
 /* Starts a migration if the table is sparse; whether one is under way. */
@@ -161,6 +218,12 @@ static bool is_barren(struct dsq_table *shard, const struct dsq_slots *slots,
     return barren >= slots->slot_count / GROUP_SLOTS;
 }
 
+/* Not a read-modify-write: two evictors of one shard may lose a count. */
+static void count_inspected(struct dsq_table *shard, const struct sweep *sweep)
+{
+    dsq_store_relaxed(&shard->inspected, dsq_load_relaxed(&shard->inspected) + sweep->occupied);
+}
+
 uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
 {
     uint64_t epoch = dsq_load_acquire(&map->clean_epoch);
@@ -170,6 +233,7 @@ uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
         struct sweep sweep = {0};
         uint64_t bytes = run_sweep(map, shard, slots, &sweep);
 
+        count_inspected(shard, &sweep);
         if (bytes != 0) {
             dsq_store_relaxed(&shard->barren_groups, 0);
             shrink_if_sparse(shard, slots);

@@ -10,6 +10,8 @@
 #define SHARD_BITS_MAX 10
 /* A shard smaller than this would evict by the chance of the hash rather than by use. */
 #define SHARD_CAPACITY_MIN 256
+/* A header with a short key and a short value. */
+#define SMALL_RECORD_BYTES 64
 /* Evictions that one insertion may have to do for those who could not, beyond its own size. */
 #define TRIM_MAX 8
 
@@ -34,6 +36,21 @@ static int64_t share(uint64_t total, unsigned shard_bits)
     return total == UINT64_MAX || each > INT64_MAX ? INT64_MAX : (int64_t)each;
 }
 
+static bool is_bounded(const struct dsq_map *map)
+{
+    return map->shard_capacity != INT64_MAX || map->shard_bytes != INT64_MAX;
+}
+
+/* About how many records a shard can hold at most. */
+static uint64_t records_within(const struct dsq_map *map)
+{
+    uint64_t by_bytes = (uint64_t)map->shard_bytes / SMALL_RECORD_BYTES;
+    uint64_t by_count = (uint64_t)map->shard_capacity;
+    uint64_t records = by_bytes < by_count ? by_bytes : by_count;
+
+    return records > 0 ? records : 1;
+}
+
 int dsq_map_init(struct dsq_map *map, const struct dsq_map_config *config,
                  struct dsq_reclaim *reclaim)
 {
@@ -56,6 +73,10 @@ int dsq_map_init(struct dsq_map *map, const struct dsq_map_config *config,
             return DSQ_ERR_NOMEM;
         }
         map->shard_count++;
+        if (is_bounded(map) && dsq_ghost_init(&shard->ghost, records_within(map)) != DSQ_OK) {
+            dsq_map_fini(map);
+            return DSQ_ERR_NOMEM;
+        }
     }
     dsq_store_release(&map->complete, config->complete);
     /* Ahead of every shard's pinned_epoch, which starts at 0. */
@@ -67,6 +88,7 @@ void dsq_map_fini(struct dsq_map *map)
 {
     for (uint64_t i = 0; i < map->shard_count; i++) {
         dsq_table_fini(&map->shards[i]);
+        dsq_ghost_fini(&map->shards[i].ghost);
     }
     free(map->shards);
 }

@@ -230,6 +230,14 @@ static enum probed probe_write(struct dsq_table *table, struct dsq_slots *slots,
     return dsq_load_acquire(&slots->next) != NULL ? PROBED_FORWARD : PROBED_FULL;
 }
 
+void dsq_migration_move_key(struct dsq_table *table, struct dsq_slots *slots,
+                            const struct dsq_record *record)
+{
+    struct dsq_place place = {.hash = record->hash};
+
+    (void)probe_write(table, slots, dsq_record_key(record), &place);
+}
+
 /* Reserves the vacancy of a place in the root (S6); false if the root is due for replacement. */
 static bool reserve_in_root(struct dsq_place *place)
 {
@@ -353,6 +361,27 @@ static void count_change(struct dsq_table *table, struct dsq_record *record)
     }
 }
 
+/*
+ * Before publishing: a replacement is a use of what it replaces, and a row takes the place of its
+ * placeholder; a key that was evicted lately has earned its place.
+ */
+static void note_use(const struct dsq_table *table, struct dsq_record *record,
+                     const struct dsq_record *old)
+{
+    uint8_t clock = DSQ_CLOCK_INITIAL;
+
+    if (old != NULL) {
+        clock = dsq_load_relaxed(&old->clock);
+        if (old->kind != DSQ_RECORD_LOADING && clock < DSQ_CLOCK_MAX) {
+            clock++;
+        }
+    } else if (dsq_load_relaxed(&table->evictions) != 0 &&
+               dsq_ghost_knows(&table->ghost, record->hash)) {
+        clock = DSQ_CLOCK_MAX;
+    }
+    dsq_store_relaxed(&record->clock, clock);
+}
+
 bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct dsq_record *record)
 {
     uint64_t expected = place->word;
@@ -360,6 +389,7 @@ bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct 
 
     count_change(table, old);
     note_change(record, old);
+    note_use(table, record, old);
     dsq_perturb();
     /* Linearization point of an insertion or a replacement. */
     if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {

@@ -20,6 +20,7 @@
 
 #include "core/atomic.h"
 #include "core/bytes.h"
+#include "core/ghost.h"
 #include "core/platform.h"
 #include "core/reclaim.h"
 #include "core/record.h"
@@ -31,6 +32,7 @@ struct dsq_table {
     _Atomic(struct dsq_slots *) root;
     struct dsq_reclaim *reclaim;
     unsigned shard_bits; /* high bits of the hash that chose this shard */
+    struct dsq_ghost ghost;
 
     /* Written by every insertion and removal. */
     DSQ_CACHE_ALIGNED _Atomic int64_t live; /* occupied slots of all generations */
@@ -38,6 +40,7 @@ struct dsq_table {
     _Atomic int64_t bytes;                  /* footprint of all records */
     _Atomic uint64_t resizes;
     _Atomic uint64_t evictions;
+    _Atomic uint64_t inspected;     /* records that the CLOCK hand has looked at; may lose some */
     _Atomic uint64_t barren_groups; /* swept one after the other without a CLEAN record */
     _Atomic uint64_t pinned_epoch;  /* see core/clock.h */
 };

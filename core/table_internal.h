@@ -117,6 +117,7 @@ struct dsq_slots {
     _Atomic uint64_t fresh;                  /* new keys admitted before this was the root */
 
     DSQ_CACHE_ALIGNED _Atomic uint64_t hand; /* next group of the CLOCK hand */
+    _Atomic uint64_t unswept;                /* of the group before: see core/clock.c */
 
     DSQ_CACHE_ALIGNED _Atomic uint64_t claim; /* next chunk to hand to a helper */
     _Atomic uint64_t low;                     /* chunks below are done */
@@ -146,6 +147,14 @@ static inline uint64_t home_group(const struct dsq_slots *slots, uint64_t hash, 
 static inline uint64_t group_mask(const struct dsq_slots *slots)
 {
     return slots->slot_count / GROUP_SLOTS - 1;
+}
+
+/* The group of `to` that holds what a group of `from` holds, or the first of several that do. */
+static inline uint64_t scale_group(uint64_t group, const struct dsq_slots *from,
+                                   const struct dsq_slots *to)
+{
+    return to->slot_count >= from->slot_count ? group * (to->slot_count / from->slot_count)
+                                              : group / (from->slot_count / to->slot_count);
 }
 
 /* Slots that may be used before the generation is replaced by a larger or cleaner one. */
@@ -203,6 +212,13 @@ void dsq_migration_finish(struct dsq_table *table, struct dsq_slots *slots);
 
 /* Makes one slot of a generation that has a `next` final. */
 void dsq_migration_move(struct dsq_table *table, struct dsq_slots *slots, _Atomic uint64_t *slot);
+
+/*
+ * Makes the record's key final in a generation that has a `next`: from then on the key may be changed
+ * in `next` (S3).
+ */
+void dsq_migration_move_key(struct dsq_table *table, struct dsq_slots *slots,
+                            const struct dsq_record *record);
 
 /* Accounts a slot that became REMOVED, or a MOVED one whose record was not copied. */
 void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record);

@@ -149,13 +149,23 @@ static void free_retired_slots(struct dsq_retired *retired)
     dsq_slots_free((struct dsq_slots *)retired);
 }
 
+/* The CLOCK hand goes on where it is.  Relaxed: a hint, which a late promoter may set back. */
+static void hand_over(struct dsq_slots *slots, struct dsq_slots *next)
+{
+    uint64_t group = dsq_load_relaxed(&slots->hand) & group_mask(slots);
+
+    dsq_store_relaxed(&next->hand, scale_group(group, slots, next));
+}
+
 /* Replaces the root (S5).  Of several threads one succeeds and retires the old generation. */
 static void promote(struct dsq_table *table, struct dsq_slots *slots)
 {
     struct dsq_slots *expected = slots;
+    struct dsq_slots *next = dsq_load_acquire(&slots->next);
 
+    hand_over(slots, next);
     dsq_perturb();
-    if (dsq_cas_acq_rel(&table->root, &expected, dsq_load_acquire(&slots->next))) {
+    if (dsq_cas_acq_rel(&table->root, &expected, next)) {
         dsq_add_relaxed(&table->resizes, 1);
         slots->retired.free = free_retired_slots;
         dsq_reclaim_retire(table->reclaim, &slots->retired, slots->slot_count * sizeof(uint64_t));

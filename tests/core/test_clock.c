@@ -143,6 +143,87 @@ Test(clock, victims_are_found_while_the_table_is_being_moved)
     cr_assert_not(evict());
 }
 
+Test(clock, a_sweep_goes_on_in_the_group_where_the_last_one_found_its_victim)
+{
+    struct dsq_record *records[8];
+    for (uint64_t i = 0; i < 8; i++) {
+        records[i] = make(DSQ_RECORD_VALUE, i, text((const char[]){(char)('a' + i), 0}), "v");
+        store(records[i]);
+        set_clock(records[i], 0);
+    }
+    for (uint64_t i = 0; i < 8; i++) {
+        char key[] = {(char)('a' + i), 0};
+        cr_assert_not_null(find(i, text(key)));
+        cr_assert(evict());
+        cr_assert_null(find(i, text(key)), "slots in order, each in its turn");
+        store(make(DSQ_RECORD_VALUE, i, text(key), "v"));
+    }
+}
+
+Test(clock, a_replacement_is_a_use_of_what_it_replaces)
+{
+    set_clock(put_state(0, DSQ_RECORD_CLEAN), 1);
+    cr_assert_eq(dsq_load_relaxed(&put_state(0, DSQ_RECORD_CLEAN)->clock), 2);
+    cr_assert_eq(dsq_load_relaxed(&put_state(0, DSQ_RECORD_CLEAN)->clock), 3);
+    cr_assert_eq(dsq_load_relaxed(&put_state(0, DSQ_RECORD_CLEAN)->clock), 3);
+}
+
+Test(clock, a_row_takes_the_count_of_its_placeholder)
+{
+    uint64_t key = 0;
+    struct dsq_record *placeholder = make(DSQ_RECORD_LOADING, mix(key), numbered(&key), "");
+    store(placeholder);
+    cr_assert_eq(dsq_load_relaxed(&put_state(key, DSQ_RECORD_CLEAN)->clock), DSQ_CLOCK_INITIAL);
+}
+
+Test(clock, what_comes_back_soon_after_its_eviction_starts_with_the_highest_count)
+{
+    put_state(0, DSQ_RECORD_CLEAN);
+    cr_assert(evict());
+    cr_assert_eq(dsq_load_relaxed(&put_state(0, DSQ_RECORD_CLEAN)->clock), DSQ_CLOCK_MAX);
+    cr_assert_eq(dsq_load_relaxed(&put_state(1, DSQ_RECORD_CLEAN)->clock), DSQ_CLOCK_INITIAL);
+}
+
+Test(clock, the_hand_goes_on_where_it_is_when_the_table_is_moved)
+{
+    struct dsq_slots *old = root();
+    dsq_store_relaxed(&old->hand, 5);
+    dsq_read_lock();
+    cr_assert_eq(dsq_migration_start(old), DSQ_OK);
+    dsq_migration_finish(table, old);
+    dsq_read_unlock();
+    cr_assert_neq(root(), old);
+    cr_assert_eq(dsq_load_relaxed(&root()->hand), 5 * root()->slot_count / old->slot_count);
+}
+
+Test(clock, a_victim_that_has_been_moved_is_evicted_where_it_is_now)
+{
+    struct dsq_record *records[8];
+    for (uint64_t i = 0; i < 8; i++) {
+        records[i] = put_state(i, DSQ_RECORD_CLEAN);
+        set_clock(records[i], DSQ_CLOCK_MAX);
+    }
+    dsq_read_lock();
+    struct dsq_slots *old = root();
+    cr_assert_eq(dsq_migration_start(old), DSQ_OK);
+    for (uint64_t i = 0; i + 1 < old->chunk_count; i++) {
+        dsq_migration_help(table, old);
+    }
+    struct dsq_slots *next = dsq_load_acquire(&old->next);
+    unsigned moved = 0;
+    for (uint64_t i = 0; i < 8; i++) {
+        if (slot_of(next, records[i]) != NULL && moved++ == 0) {
+            set_clock(records[i], 0);
+        }
+    }
+    cr_assert_gt(moved, 0);
+    cr_assert_gt(dsq_clock_evict(&map, table), 0);
+    cr_assert_eq(root(), old, "nobody had to finish the migration for it");
+    dsq_read_unlock();
+    cr_assert_eq(dsq_map_records(&map), 7);
+    cr_assert_null(dsq_table_check(table));
+}
+
 Test(clock, a_frozen_record_is_no_victim)
 {
     struct dsq_record *record = put_state(0, DSQ_RECORD_CLEAN);
@@ -151,8 +232,10 @@ Test(clock, a_frozen_record_is_no_victim)
     cr_assert_eq(dsq_migration_start(old), DSQ_OK);
     _Atomic uint64_t *slot = slot_of(old, record);
     dsq_store_release(slot, word_of(record) | WORD_FROZEN);
-    cr_assert(evict()); /* from `next`, where it helped it to */
-    cr_assert_neq(root(), old);
+    dsq_read_lock();
+    cr_assert_gt(dsq_clock_evict(&map, table), 0, "from `next`, where it helped it to");
+    cr_assert_eq(dsq_load_acquire(slot) & WORD_MOVED, WORD_MOVED);
+    dsq_read_unlock();
     cr_assert_not(has_number(0));
 }
 
