@@ -40,3 +40,15 @@ struct dsq_mpsc_node *dsq_mpsc_take_all(struct dsq_mpsc *queue)
     }
     return (struct dsq_mpsc_node *)oldest;
 }
+
+struct dsq_mpsc_node *dsq_mpsc_take_newest_first(struct dsq_mpsc *queue)
+{
+    ck_stack_entry_t *newest = ck_stack_batch_pop_upmc(&queue->stack);
+
+#ifdef DSQ_TSAN_ANNOTATE
+    for (const ck_stack_entry_t *entry = newest; entry != NULL; entry = entry->next) {
+        dsq_annotate_acquire(entry);
+    }
+#endif
+    return (struct dsq_mpsc_node *)newest;
+}

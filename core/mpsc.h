@@ -41,6 +41,9 @@ bool dsq_mpsc_is_empty(const struct dsq_mpsc *queue);
 /* Takes all nodes, oldest first, linked by dsq_mpsc_next; NULL if there are none.  One consumer. */
 struct dsq_mpsc_node *dsq_mpsc_take_all(struct dsq_mpsc *queue);
 
+/* The same without turning the order round: newest first, and wait-free. */
+struct dsq_mpsc_node *dsq_mpsc_take_newest_first(struct dsq_mpsc *queue);
+
 /* The next node of a chain returned by take_all, or NULL. */
 static inline struct dsq_mpsc_node *dsq_mpsc_next(const struct dsq_mpsc_node *node)
 {

@@ -1,5 +1,17 @@
 /*
- * States of a retired node: on a stack -> taken by the reclaimer -> (grace period) -> freed.
+ * States of a retired record: on a stack -> taken by the reclaimer -> (grace period) -> ripe -> freed
+ * by a writer, or by the reclaimer when the next batch ripens.  Other objects skip `ripe`.
+ *
+ * Why ripe.  An allocator is fast where the thread that frees is the one that allocates next, and slow,
+ * with a lock that both take, where one thread allocates and another frees.  So records ripen on
+ * the stripe of the thread that retired them, and writers free one for each that they allocate.
+ *
+ *     ripe       a list that whoever exchanges it for NULL owns: he frees its first record and puts
+ *                the rest back (acq_rel: what the reclaimer did before, the grace period
+ *                included, is seen by who frees)
+ *     surplus    a ripe list that another one has taken the place of; the reclaimer frees it
+ *
+ * A writer frozen with a list in its hands keeps that list and nothing else.
  *
  * Sleeping.  The reclaimer stores `asleep` and then looks at the stacks' bytes; a retirer adds its
  * bytes and then looks at `asleep`; all four accesses are seq_cst, so at least one of the two sees
@@ -13,23 +25,36 @@
 
 #include "core/error.h"
 #include "core/event.h"
+#include "core/perturb.h"
 #include "core/platform.h"
 #include "core/thread.h"
 
-#define STACKS 8
+#define STRIPES 8
 #define WAKE_BYTES (UINT64_C(64) * 1024)
+/* What may ripen on a stripe; more is freed by the reclaimer. */
+#define RIPE_BYTES_MAX (UINT64_C(1) * 1024 * 1024)
+/* Ripe records that nobody has asked for are freed when the reclaimer has had no work for so long. */
+#define RIPE_IDLE_NS (100 * DSQ_NS_PER_MS)
 
+/* What waits for a grace period. */
 struct stack {
-    struct dsq_mpsc records;
+    struct dsq_mpsc nodes;
     _Atomic uint64_t bytes;
+};
+
+struct stripe {
+    struct stack retired;
+    _Atomic(struct dsq_mpsc_node *) ripe;
+    _Atomic(struct dsq_mpsc_node *) surplus;
+    _Atomic uint64_t ripe_bytes; /* of both; wraps for a moment when a batch was counted late */
 } DSQ_CACHE_ALIGNED;
 
 struct dsq_reclaim {
-    struct stack stacks[STACKS];
-    struct dsq_mpsc objects;
+    struct stripe stripes[STRIPES];
+    struct stack objects;
     struct dsq_event wake;        /* the reclaimer waits for work */
     struct dsq_event freed;       /* writers wait for room */
-    _Atomic uint64_t total_bytes; /* taken by the reclaimer and not yet freed */
+    _Atomic uint64_t total_bytes; /* taken by the reclaimer, before the end of the grace period */
     _Atomic bool full;
     _Atomic bool asleep;
     _Atomic bool stop;
@@ -60,25 +85,38 @@ uint64_t dsq_fork_generation(void)
 
 static uint64_t stacked_bytes(const struct dsq_reclaim *reclaim)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = dsq_load_seq_cst(&reclaim->objects.bytes);
 
-    for (int i = 0; i < STACKS; i++) {
-        bytes += dsq_load_seq_cst(&reclaim->stacks[i].bytes);
+    for (int i = 0; i < STRIPES; i++) {
+        bytes += dsq_load_seq_cst(&reclaim->stripes[i].retired.bytes);
     }
     return bytes;
 }
 
 uint64_t dsq_reclaim_bytes(const struct dsq_reclaim *reclaim)
 {
-    return stacked_bytes(reclaim) + dsq_load_relaxed(&reclaim->total_bytes);
+    uint64_t bytes = stacked_bytes(reclaim) + dsq_load_relaxed(&reclaim->total_bytes);
+
+    for (int i = 0; i < STRIPES; i++) {
+        bytes += dsq_load_relaxed(&reclaim->stripes[i].ripe_bytes);
+    }
+    return bytes;
 }
 
-static void free_records(struct dsq_mpsc_node *node)
+static void free_record(struct stripe *stripe, struct dsq_mpsc_node *node)
+{
+    struct dsq_record *record = (struct dsq_record *)node;
+
+    dsq_sub_relaxed(&stripe->ripe_bytes, dsq_record_bytes(record));
+    dsq_record_free(record);
+}
+
+static void free_records(struct stripe *stripe, struct dsq_mpsc_node *node)
 {
     while (node != NULL) {
         struct dsq_mpsc_node *next = dsq_mpsc_next(node);
 
-        dsq_record_free((struct dsq_record *)node);
+        free_record(stripe, node);
         node = next;
     }
 }
@@ -94,26 +132,105 @@ static void free_objects(struct dsq_mpsc_node *node)
     }
 }
 
-/* Takes all that is stacked, waits for a grace period, and frees. */
+/* Puts a list where writers find it, and what was there into `surplus`. */
+static void ripen(struct stripe *stripe, struct dsq_mpsc_node *list)
+{
+    struct dsq_mpsc_node *before = dsq_exchange_acq_rel(&stripe->ripe, list);
+
+    if (before != NULL) {
+        free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, before));
+    }
+}
+
+static void free_surplus(struct stripe *stripe)
+{
+    free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, NULL));
+}
+
+static void free_ripe(struct dsq_reclaim *reclaim)
+{
+    for (int i = 0; i < STRIPES; i++) {
+        free_records(&reclaim->stripes[i], dsq_exchange_acq_rel(&reclaim->stripes[i].ripe, NULL));
+        free_surplus(&reclaim->stripes[i]);
+    }
+}
+
+/* The first record of a ripe list, which is the caller's from now on; NULL if there is none. */
+static struct dsq_mpsc_node *pick_ripe(struct stripe *stripe)
+{
+    struct dsq_mpsc_node *list = dsq_load_relaxed(&stripe->ripe);
+    struct dsq_mpsc_node *none = NULL;
+    struct dsq_mpsc_node *rest;
+
+    if (list != NULL) {
+        list = dsq_exchange_acq_rel(&stripe->ripe, NULL);
+    }
+    rest = list != NULL ? dsq_mpsc_next(list) : NULL;
+    dsq_perturb();
+    if (rest != NULL && !dsq_cas_acq_rel(&stripe->ripe, &none, rest)) {
+        ripen(stripe, rest);
+    }
+    return list;
+}
+
+void dsq_reclaim_recycle(struct dsq_reclaim *reclaim)
+{
+    unsigned own = dsq_thread_number();
+
+    for (unsigned i = 0; i < STRIPES; i++) {
+        struct stripe *stripe = &reclaim->stripes[(own + i) % STRIPES];
+        struct dsq_mpsc_node *record = pick_ripe(stripe);
+
+        if (record != NULL) {
+            free_record(stripe, record);
+            return;
+        }
+    }
+}
+
+/*
+ * Takes a stack.  Bytes are added before the push: what is counted as taken here may be pushed, and
+ * taken, in the next round.
+ */
+static struct dsq_mpsc_node *take(struct stack *stack, uint64_t *bytes)
+{
+    struct dsq_mpsc_node *newest;
+
+    *bytes = dsq_load_seq_cst(&stack->bytes);
+    newest = dsq_mpsc_take_newest_first(&stack->nodes);
+    dsq_sub_seq_cst(&stack->bytes, *bytes);
+    return newest;
+}
+
+/* After the grace period. */
+static void hand_out(struct stripe *stripe, struct dsq_mpsc_node *records, uint64_t bytes)
+{
+    dsq_add_relaxed(&stripe->ripe_bytes, bytes);
+    if (bytes > RIPE_BYTES_MAX) {
+        free_records(stripe, records);
+    } else if (records != NULL) {
+        ripen(stripe, records);
+    }
+    free_surplus(stripe);
+}
+
+/* Takes all that is stacked, waits for a grace period, and hands it out or frees it. */
 static void reclaim_round(struct dsq_reclaim *reclaim)
 {
-    struct dsq_mpsc_node *records[STACKS];
-    struct dsq_mpsc_node *objects = dsq_mpsc_take_all(&reclaim->objects);
-    uint64_t taken = 0;
+    struct dsq_mpsc_node *records[STRIPES];
+    uint64_t bytes[STRIPES];
+    uint64_t taken;
+    struct dsq_mpsc_node *objects = take(&reclaim->objects, &taken);
 
-    for (int i = 0; i < STACKS; i++) {
-        /* Bytes are added before the push: what is subtracted here may be pushed next round. */
-        uint64_t bytes = dsq_load_seq_cst(&reclaim->stacks[i].bytes);
-
-        records[i] = dsq_mpsc_take_all(&reclaim->stacks[i].records);
-        dsq_sub_seq_cst(&reclaim->stacks[i].bytes, bytes);
-        taken += bytes;
+    for (int i = 0; i < STRIPES; i++) {
+        records[i] = take(&reclaim->stripes[i].retired, &bytes[i]);
+        taken += bytes[i];
     }
     dsq_add_relaxed(&reclaim->total_bytes, taken);
     urcu_bp_synchronize_rcu();
     dsq_annotate_acquire(&dsq_grace_period_edge);
-    for (int i = 0; i < STACKS; i++) {
-        free_records(records[i]);
+    for (int i = 0; i < STRIPES; i++) {
+        hand_out(&reclaim->stripes[i], records[i], bytes[i]);
     }
     free_objects(objects);
     dsq_sub_relaxed(&reclaim->total_bytes, taken);
@@ -127,7 +244,10 @@ static void sleep_until_work(struct dsq_reclaim *reclaim)
     /* Not while `full`: whoever waits for it to end has signalled, perhaps before the ticket. */
     if (stacked_bytes(reclaim) < WAKE_BYTES && !dsq_load_seq_cst(&reclaim->full) &&
         !dsq_load_seq_cst(&reclaim->stop)) {
-        dsq_event_wait(&reclaim->wake, ticket, DSQ_NO_DEADLINE);
+        if (!dsq_event_wait(&reclaim->wake, ticket, dsq_now_ns() + RIPE_IDLE_NS)) {
+            free_ripe(reclaim);
+            dsq_event_wait(&reclaim->wake, ticket, DSQ_NO_DEADLINE);
+        }
     }
     dsq_store_seq_cst(&reclaim->asleep, false);
 }
@@ -155,10 +275,10 @@ int dsq_reclaim_new(uint64_t cap_bytes, struct dsq_reclaim **reclaim, struct dsq
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for the reclaimer");
     }
     memset(made, 0, sizeof *made);
-    for (int i = 0; i < STACKS; i++) {
-        dsq_mpsc_init(&made->stacks[i].records);
+    for (int i = 0; i < STRIPES; i++) {
+        dsq_mpsc_init(&made->stripes[i].retired.nodes);
     }
-    dsq_mpsc_init(&made->objects);
+    dsq_mpsc_init(&made->objects.nodes);
     dsq_event_init(&made->wake);
     dsq_event_init(&made->freed);
     made->cap_bytes = cap_bytes;
@@ -177,43 +297,45 @@ void dsq_reclaim_destroy(struct dsq_reclaim *reclaim)
     dsq_event_signal(&reclaim->wake);
     pthread_join(reclaim->thread, NULL);
     reclaim_round(reclaim);
+    free_ripe(reclaim);
     free(reclaim);
 }
 
 /*
- * After the bytes were added to a stack and the node pushed.  If all stacks together hold the cap,
- * one of them holds its share: only then the sum is taken.
+ * If all stacks together hold the cap, one of them holds its share: only then the sum is taken.
  */
 static void note_retired(struct dsq_reclaim *reclaim, uint64_t stack_bytes)
 {
-    if (stack_bytes >= reclaim->cap_bytes / STACKS && !dsq_load_relaxed(&reclaim->full) &&
+    if (stack_bytes >= reclaim->cap_bytes / (STRIPES + 1) && !dsq_load_relaxed(&reclaim->full) &&
         stacked_bytes(reclaim) >= reclaim->cap_bytes) {
         dsq_store_seq_cst(&reclaim->full, true);
     }
-    if (stack_bytes >= WAKE_BYTES / STACKS && dsq_load_seq_cst(&reclaim->asleep) &&
+    if (stack_bytes >= WAKE_BYTES / (STRIPES + 1) && dsq_load_seq_cst(&reclaim->asleep) &&
         stacked_bytes(reclaim) >= WAKE_BYTES) {
         dsq_event_signal(&reclaim->wake);
     }
 }
 
-void dsq_reclaim_retire(struct dsq_reclaim *reclaim, struct dsq_retired *retired, uint64_t bytes)
+static void retire(struct dsq_reclaim *reclaim, struct stack *stack, struct dsq_mpsc_node *node,
+                   uint64_t bytes)
 {
-    struct stack *stack = &reclaim->stacks[0];
     uint64_t before = dsq_add_seq_cst(&stack->bytes, bytes);
 
-    dsq_mpsc_push(&reclaim->objects, &retired->node);
+    dsq_mpsc_push(&stack->nodes, node);
     note_retired(reclaim, before + bytes);
+}
+
+void dsq_reclaim_retire(struct dsq_reclaim *reclaim, struct dsq_retired *retired, uint64_t bytes)
+{
+    retire(reclaim, &reclaim->objects, &retired->node, bytes);
 }
 
 void dsq_record_release(struct dsq_reclaim *reclaim, struct dsq_record *record)
 {
     if (dsq_record_drop(record)) {
-        struct stack *stack = &reclaim->stacks[record->hash % STACKS];
-        uint64_t bytes = dsq_record_bytes(record);
-        uint64_t before = dsq_add_seq_cst(&stack->bytes, bytes);
+        struct stripe *stripe = &reclaim->stripes[dsq_thread_number() % STRIPES];
 
-        dsq_mpsc_push(&stack->records, &record->node);
-        note_retired(reclaim, before + bytes);
+        retire(reclaim, &stripe->retired, &record->node, dsq_record_bytes(record));
     }
 }
 

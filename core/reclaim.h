@@ -9,10 +9,11 @@
  *                 gathered
  *     reclaimer   one thread of each handle: takes all stacks, waits for one grace period for the
  *                 whole batch (not one call_rcu a record, whose thread sleeps 10 ms a round and
- *                 whose backlog has no bound), frees
+ *                 whose backlog has no bound), hands the records back to the writers
+ *     recycle     a writer frees a record of its own that has ripened, just before it allocates one
  *
  * Bound: dsq_reclaim_is_full is true once the bytes retired since the last round exceed the cap (so
- * that twice the cap may wait in all); writers then wait on the reclaimer before they begin
+ * that twice the cap may wait in all, and a few MiB that are ripe); writers then wait on the reclaimer before they begin
  * (dsq_reclaim_wait), never inside a critical section.  A frozen reader therefore stops writers at
  * the cap, and nobody else.
  *
@@ -82,6 +83,13 @@ void dsq_reclaim_retire(struct dsq_reclaim *reclaim, struct dsq_retired *retired
 
 /* Drops a reference of a record and retires it if that was the last.  As dsq_reclaim_retire. */
 void dsq_record_release(struct dsq_reclaim *reclaim, struct dsq_record *record);
+
+/*
+ * Frees a record that was retired, of this thread if there is one, once its grace period is over.
+ * To be called before a record is allocated: the allocator then has just the place.  Lock-free but
+ * for the allocator.
+ */
+void dsq_reclaim_recycle(struct dsq_reclaim *reclaim);
 
 /* Whether writers that would retire more have to wait first.  One relaxed load. */
 bool dsq_reclaim_is_full(const struct dsq_reclaim *reclaim);

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include "core/atomic.h"
+#include "core/platform.h"
 #include "core/status.h"
 
 int dsq_thread_start(pthread_t *thread, const char *name, void *(*body)(void *), void *argument)
@@ -19,4 +21,15 @@ int dsq_thread_start(pthread_t *thread, const char *name, void *(*body)(void *),
     }
     pthread_setname_np(*thread, name);
     return DSQ_OK;
+}
+
+unsigned dsq_thread_number(void)
+{
+    static _Atomic unsigned threads;
+    static _Thread_local unsigned number; /* plus one; 0: not drawn yet */
+
+    if (DSQ_UNLIKELY(number == 0)) {
+        number = dsq_add_relaxed(&threads, 1) + 1;
+    }
+    return number - 1;
 }

@@ -11,4 +11,7 @@
  */
 int dsq_thread_start(pthread_t *thread, const char *name, void *(*body)(void *), void *argument);
 
+/* A number that the calling thread keeps: threads count from 0 in the order of their first call. */
+unsigned dsq_thread_number(void);
+
 #endif

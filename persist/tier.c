@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "core/thread.h"
 #include "persist/tier_internal.h"
 
 /* Bytes that may wait for a grace period before writers wait for it. */
@@ -11,13 +12,7 @@
 
 struct dsq_tier_stripe *dsq_tier_stripe(struct dsq_tier *tier)
 {
-    static _Atomic unsigned threads;
-    static _Thread_local unsigned stripe; /* its number plus one; 0: not drawn yet */
-
-    if (DSQ_UNLIKELY(stripe == 0)) {
-        stripe = 1 + dsq_add_relaxed(&threads, 1) % DSQ_TIER_STRIPES;
-    }
-    return &tier->stripes[stripe - 1];
+    return &tier->stripes[dsq_thread_number() % DSQ_TIER_STRIPES];
 }
 
 static bool starts_complete(const struct dsq_tier_config *config, struct dsq_store *store)

@@ -40,6 +40,7 @@ static int place_lease(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes ke
     struct dsq_place place;
     int status;
 
+    dsq_reclaim_recycle(tier->reclaim);
     dsq_read_lock();
     status = dsq_table_locate(shard, hash, key, &place);
     if (status != DSQ_OK) {
@@ -70,6 +71,7 @@ static int read_row(struct dsq_tier *tier, struct dsq_reader *reader, uint64_t h
     int status = ops->reader_get(reader, key, &value, error);
 
     if (status == DSQ_OK || status == DSQ_ABSENT) {
+        dsq_reclaim_recycle(tier->reclaim);
         lease->row = dsq_record_new(status == DSQ_OK ? DSQ_RECORD_VALUE : DSQ_RECORD_TOMBSTONE,
                                     DSQ_RECORD_CLEAN, 1, hash, key, value);
         status = lease->row != NULL

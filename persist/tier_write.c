@@ -53,6 +53,7 @@ int dsq_write_begin(struct dsq_tier *tier, enum dsq_record_kind kind, uint64_t h
     if (status != DSQ_OK) {
         return status;
     }
+    dsq_reclaim_recycle(tier->reclaim);
     write->record =
         dsq_record_new(kind, state, references_for(tier, write->durable), hash, key, value);
     if (write->record == NULL) {

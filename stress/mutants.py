@@ -79,20 +79,20 @@ static int read_row("""),
            [LINEARIZE_CROWDED, CROWDED]),
     Mutant("evicts-dirty", "the clock hand evicts records that are not committed yet",
            [("core/clock.c",
-             """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
-            continue;
-        }
-        sweep->met_clean""",
-             """        if (record->kind == DSQ_RECORD_LOADING) {
-            continue;
-        }
-        sweep->met_clean""")],
+             """    if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
+        return 0;
+    }
+    sweep->met_clean""",
+             """    if (record->kind == DSQ_RECORD_LOADING) {
+        return 0;
+    }
+    sweep->met_clean""")],
            [CROWDED]),
     Mutant("tombstone-dropped-early", "the clock hand evicts tombstones before their commit",
            [("core/clock.c",
-             """        if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {""",
-             """        if (record->kind != DSQ_RECORD_TOMBSTONE &&
-            dsq_record_state(record) != DSQ_RECORD_CLEAN) {""")],
+             """    if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {""",
+             """    if (record->kind != DSQ_RECORD_TOMBSTONE &&
+        dsq_record_state(record) != DSQ_RECORD_CLEAN) {""")],
            [CROWDED]),
     Mutant("pushed-after-publishing", "a record is published first and queued afterwards",
            [("persist/tier_write.c",
@@ -127,12 +127,9 @@ static int read_row("""),
            [CRASH_LAZY]),
     Mutant("no-grace-period", "an unlinked record is freed at once",
            [("core/reclaim.c",
-             """        struct stack *stack = &reclaim->stacks[record->hash % STACKS];
-        uint64_t bytes = dsq_record_bytes(record);""",
-             """        dsq_record_free(record);
-        return;
-        struct stack *stack = &reclaim->stacks[record->hash % STACKS];
-        uint64_t bytes = dsq_record_bytes(record);""")],
+             """        retire(reclaim, &stripe->retired, &record->node, dsq_record_bytes(record));""",
+             """        (void)stripe;
+        dsq_record_free(record);""")],
            [MEMORY], build="asan"),
     Mutant("reader-not-announced", "a read-side section is not announced to the reclaimer",
            [("core/reclaim.h",

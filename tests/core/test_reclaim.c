@@ -191,6 +191,85 @@ Test(reclaim, a_record_is_retired_with_its_last_reference)
     dsq_reclaim_destroy(reclaim);
 }
 
+#define LARGE (UINT64_C(100) * 1024)
+
+static void retire_large(void)
+{
+    static const unsigned char value[LARGE];
+    struct dsq_record *record =
+        dsq_record_new(DSQ_RECORD_VALUE, DSQ_RECORD_CLEAN, 1, 0, (struct dsq_bytes){"k", 1},
+                       (struct dsq_bytes){value, LARGE});
+    dsq_record_release(reclaim, record);
+}
+
+/* Retires large records whose grace period is over when it returns. */
+static void ripen_large(int count)
+{
+    _Atomic int freed = 0;
+    struct reader reader;
+    start_reader(&reader, &freed);
+    for (int i = 0; i < count; i++) {
+        retire_large();
+    }
+    retire_probe(&freed, MUCH);
+    finish_reader(&reader);
+    await_freed(&freed, 1);
+}
+
+Test(reclaim, a_ripe_record_is_freed_by_who_allocates_next_one_for_one)
+{
+    unsigned one_by_one = 0;
+    start(4 * MUCH);
+    ripen_large(5);
+    for (int i = 0; i < 5; i++) {
+        uint64_t before = dsq_reclaim_bytes(reclaim);
+        dsq_reclaim_recycle(reclaim);
+        one_by_one += before - dsq_reclaim_bytes(reclaim) == LARGE + 33;
+    }
+    cr_assert_geq(one_by_one, 3, "the reclaimer may have freed what ripened first");
+    cr_assert_eq(dsq_reclaim_bytes(reclaim), 0);
+    dsq_reclaim_recycle(reclaim); /* nothing left: no harm */
+    dsq_reclaim_destroy(reclaim);
+}
+
+Test(reclaim, what_is_ripe_does_not_stay_when_nobody_allocates)
+{
+    start(4 * MUCH);
+    ripen_large(5);
+    while (dsq_reclaim_bytes(reclaim) != 0) {
+        sched_yield();
+    }
+    dsq_reclaim_destroy(reclaim);
+}
+
+static void *recycle_and_retire(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 20000; i++) {
+        dsq_reclaim_recycle(reclaim);
+        struct dsq_record *record = make(0);
+        dsq_record_release(reclaim, record);
+        dsq_record_release(reclaim, record);
+    }
+    return NULL;
+}
+
+Test(reclaim, every_record_is_freed_once_however_threads_recycle)
+{
+    pthread_t threads[3];
+    start(MUCH);
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&threads[i], NULL, recycle_and_retire, NULL);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    while (dsq_reclaim_bytes(reclaim) >= 64 * 1024) {
+        sched_yield();
+    }
+    dsq_reclaim_destroy(reclaim);
+}
+
 Test(reclaim, a_forked_child_can_start_its_own)
 {
     uint64_t before = dsq_fork_generation();
