@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "mutants"
 
 # Which build a program is taken from, and the CMake preset behind it.
-PRESETS = {"perturb": "perturb", "asan": "asan", "tsan": "tsan"}
+PRESETS = {"perturb": "perturb", "asan": "asan", "tsan": "tsan", "unit": "dev"}
 
 MEMORY = "mixed --threads 4 --capacity 4 --keys 64 --mode memory"
 CROWDED = "mixed --threads 4 --capacity 4 --keys 64 --mode lazy"
@@ -30,10 +30,14 @@ THROUGH = "mixed --threads 4 --capacity 4 --keys 64 --mode writethrough"
 GROWING = "mixed --threads 4 --capacity unbounded --keys 20000 --mode memory"
 LINEARIZE_GROWING = "linearize --threads 4 --keys 16 --storm 2 --mode memory"
 LINEARIZE_CROWDED = "linearize --threads 4 --keys 16 --capacity 4 --mode lazy"
+# More keys than stay hot, and rounds long enough for a key to be written, committed and evicted in one.
+LINEARIZE_COLD = "linearize --threads 4 --keys 256 --capacity 32 --operations 8000 --mode lazy"
 LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writethrough"
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
 FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy"
+# Where a schedule that shows it comes up once in a minute, a unit test makes it.
+TEST_CLOCK = "tests/test_core_clock"
 
 
 @dataclasses.dataclass
@@ -76,7 +80,7 @@ static int read_row("""),
             ("persist/tier_read.c",
              """    if (place.record != lease->placeholder) {""",
              """    if (place.record != NULL) {""")],
-           [LINEARIZE_CROWDED, CROWDED]),
+           [LINEARIZE_COLD]),
     Mutant("evicts-dirty", "the clock hand evicts records that are not committed yet",
            [("core/clock.c",
              """    if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {
@@ -226,6 +230,22 @@ static int read_row("""),
     }
     attempt->seen = present;""")],
            [LINEARIZE_GROWING]),
+    Mutant("evicted-while-copied", "a record is evicted in the next table while its copier is at work",
+           [("core/clock.c",
+             """    if (victim->slots != root) {
+        dsq_migration_move_key(shard, root, record);
+    }
+""",
+             """    (void)root;
+""")],
+           [TEST_CLOCK], build="unit"),
+    Mutant("ripe-list-shared", "two writers may take the same list of ripe records",
+           [("core/reclaim.c",
+             """        list = dsq_exchange_acq_rel(&stripe->ripe, NULL);""",
+             """        list = dsq_load_acquire(&stripe->ripe);
+        dsq_perturb();
+        dsq_store_release(&stripe->ripe, NULL);""")],
+           [MEMORY], build="asan"),
     Mutant("complete-cleared-late", "the hot tier says that it is complete after an eviction",
            [("core/clock.c",
              """        dsq_store_release(&map->complete, false);""",
@@ -287,16 +307,19 @@ def copy_tree(source):
 
 
 def configure(source, preset):
-    """A build directory for the stress programs alone."""
+    """A build directory: with unit tests or with the stress programs."""
     build = WORK / preset
-    run(["cmake", "-S", source, "-B", build, "--preset", preset, "-DDSQ_BUILD_TESTS=OFF",
-         "-DDSQ_BUILD_PYTHON=OFF", "-DDSQ_WERROR=OFF", "-DDSQ_PERTURB=ON"], cwd=source)
+    unit = preset == PRESETS["unit"]
+    run(["cmake", "-S", source, "-B", build, "--preset", preset, "-DDSQ_BUILD_PYTHON=OFF",
+         f"-DDSQ_BUILD_TESTS={'ON' if unit else 'OFF'}", "-DDSQ_WERROR=OFF", "-DDSQ_PERTURB=ON"],
+        cwd=source)
     return build
 
 
 def build_programs(build):
     """Builds what is out of date."""
-    run(["cmake", "--build", build, "--parallel", str(os.cpu_count() or 2)])
+    target = ["--target", pathlib.Path(TEST_CLOCK).name] if build == WORK / PRESETS["unit"] else []
+    run(["cmake", "--build", build, *target, "--parallel", str(os.cpu_count() or 2)])
 
 
 def check_table():
@@ -316,7 +339,8 @@ def takes_seconds(program):
 def is_caught_by(build, program, seconds, seed):
     """Seconds until the program failed, or None if it did not."""
     name, *arguments = program.split()
-    command = [build / "stress" / name, *arguments, "--seed", str(seed)]
+    command = [build / name] if "/" in name else [build / "stress" / name, *arguments,
+                                                  "--seed", str(seed)]
     if takes_seconds(program):
         command += ["--seconds", str(seconds)]
     environment = dict(os.environ)
