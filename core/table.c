@@ -222,7 +222,10 @@ static enum probed probe_write(struct dsq_table *table, struct dsq_slots *slots,
         dsq_perturb();
         if (dsq_load_acquire(&slots->next) != NULL) {
             dsq_migration_move(table, slots, slot);
-            return PROBED_FORWARD;
+            if ((dsq_load_acquire(slot) & WORD_MOVED) != 0) {
+                return PROBED_FORWARD;
+            }
+            continue; /* REMOVED since: whoever removed it may be followed by an insertion further on */
         }
         place->record = record;
         return PROBED_FOUND;

@@ -38,7 +38,9 @@
  *  S2  `next` is set before any slot of a generation is frozen or closed, and never changes.  There
  *      are at most two generations in use: `next` gets a `next` only once it is the root.
  *  S3  Nobody inserts, changes or removes key k in `next` before k's slot here is final: a changer
- *      walks the whole sequence here first, moves k's slot or closes the EMPTY that ends it.
+ *      walks the whole sequence here first, moves k's slot or closes the EMPTY that ends it.  A slot
+ *      that is REMOVED when it was to be moved says nothing: k may have been inserted again further
+ *      on by someone who came before `next`, so the walk goes on.
  *      Copying itself is the one exception, and copies only a record that is still the truth.
  *  S4  A copy of k is inserted into `next` at most once.  A copier that is late (k has been moved,
  *      perhaps replaced or removed there since) meets k's slot in `next` before any EMPTY, because

@@ -21,7 +21,7 @@ MODELS = pathlib.Path(__file__).resolve().parent / "models"
 # The configurations of each model, and whether they are quick; the rules that can be taken out of it.
 CONFIGURATIONS = {
     "resize": [("-DSTARTS_ABSENT", True), ("-DSTARTS_ABSENT -DTWO_WRITERS", True),
-               ("", False), ("-DTWO_WRITERS", False)],
+               ("-DTHREE_CHANGERS", True), ("", False), ("-DTWO_WRITERS", False)],
 }
 DEPTH = "500000"
 MEMORY_MIB = "4000"
@@ -51,11 +51,11 @@ def verify(name, defines):
                              timeout=TIMEOUT_S, check=False)
         seconds = time.monotonic() - start
     errors = re.search(r"errors: (\d+)", run.stdout)
-    states = re.search(r"(\d+) states, stored", run.stdout)
+    states = re.search(r"(\S+) states, stored", run.stdout)
     if errors is None or states is None or "max search depth too small" in run.stdout \
             or "out of memory" in run.stdout:
         raise Failed(f"{name} {' '.join(defines)}: the search did not end\n{run.stdout}")
-    return int(errors.group(1)), int(states.group(1)), seconds
+    return int(errors.group(1)), int(float(states.group(1))), seconds
 
 
 def line(name, what, states, seconds, verdict):

@@ -193,6 +193,14 @@ static int read_row("""),
         }
         place->record = record;""")],
            [LINEARIZE_GROWING, GROWING]),
+    Mutant("removed-means-moved", "a slot removed while it was to be moved is taken for a moved one",
+           [("core/table.c",
+             """            if ((dsq_load_acquire(slot) & WORD_MOVED) != 0) {
+                return PROBED_FORWARD;
+            }
+            continue;""",
+             """            return PROBED_FORWARD;""")],
+           [LINEARIZE_GROWING]),
     Mutant("late-copier-resurrects", "a copier that meets a removed slot does not look at its own again",
            [("core/table_resize.c",
              """            if (dsq_load_acquire(old_slot) != frozen) {

@@ -20,6 +20,7 @@
  *   WITHOUT_NEXT_FIRST  slots are frozen before `next` is set                          (S2)
  *   WITHOUT_FREEZE      a slot is copied and marked MOVED without being frozen         (S3)
  *   WITHOUT_FINISH      whoever meets a frozen slot goes on in `next` without moving it (S3)
+ *   WITHOUT_GOING_ON    whoever finds that the slot it wanted to move was removed goes on in `next` (S3)
  *   WITHOUT_CLOSE       an insertion goes on in `next` without closing the EMPTY here  (S3)
  *   WITHOUT_SECOND_LOOK a copier that meets a removed slot does not look at its own again (S4)
  *   WITHOUT_COPY_ONCE   a copier does not look whether the key is there already        (S4)
@@ -232,7 +233,14 @@ again:
 #else
                 move(s, w, c, i);
 #endif
+#ifndef WITHOUT_GOING_ON
+                if
+                :: old[s] == REMOVED -> s++
+                :: else -> forward = true
+                fi
+#else
                 forward = true
+#endif
             :: else ->
                 if
                 :: r == 0 ->
@@ -384,14 +392,21 @@ init
 #endif
         run starter();
         run helper();
-        run helper();
         run changer(2);
-#ifdef TWO_WRITERS
+#ifdef THREE_CHANGERS
+        run changer(3);
+        run changer(0);
+        finished++; /* no reader: too many states */
+#elif defined(TWO_WRITERS)
+        run helper();
         run changer(3);
 #else
+        run helper();
         run changer(0);
 #endif
+#ifndef THREE_CHANGERS
         run reader();
+#endif
         run judge()
     }
 }
