@@ -22,6 +22,9 @@ MODELS = pathlib.Path(__file__).resolve().parent / "models"
 CONFIGURATIONS = {
     "resize": [("-DSTARTS_ABSENT", True), ("-DSTARTS_ABSENT -DTWO_WRITERS", True),
                ("-DTHREE_CHANGERS", True), ("", False), ("-DTWO_WRITERS", False)],
+    "commit": [("-DONE_WRITER", True), ("-DONE_WRITER -DWRITETHROUGH", True),
+               ("-DONE_WRITER -DFROZEN", True), ("-DEVICTIONS=1", False),
+               ("-DEVICTIONS=1 -DWRITETHROUGH", False)],
 }
 DEPTH = "500000"
 MEMORY_MIB = "4000"

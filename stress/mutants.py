@@ -182,16 +182,10 @@ static int read_row("""),
            [LINEARIZE_GROWING, GROWING]),
     Mutant("moved-slot-written", "a writer changes a slot that is being moved",
            [("core/table.c",
-             """            dsq_migration_move(table, slots, slot);
-            return PROBED_FORWARD;
-        }
-        place->record = record;""",
-             """            if ((word & WORD_FROZEN) == 0) {
-                dsq_migration_move(table, slots, slot);
-                return PROBED_FORWARD;
-            }
-        }
-        place->record = record;""")],
+             """        if (dsq_load_acquire(&slots->next) != NULL) {
+            dsq_migration_move(table, slots, slot);""",
+             """        if (dsq_load_acquire(&slots->next) != NULL && (word & WORD_FROZEN) == 0) {
+            dsq_migration_move(table, slots, slot);""")],
            [LINEARIZE_GROWING, GROWING]),
     Mutant("removed-means-moved", "a slot removed while it was to be moved is taken for a moved one",
            [("core/table.c",
