@@ -1,6 +1,7 @@
 #include "bench/harness.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,58 @@ uint64_t bench_now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+struct bench_thread {
+    pthread_t handle;
+    pthread_barrier_t *start;
+    void (*body)(void *context);
+    void *context;
+};
+
+static void *run_thread(void *argument)
+{
+    struct bench_thread *thread = argument;
+    pthread_barrier_wait(thread->start);
+    thread->body(thread->context);
+    return NULL;
+}
+
+uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *contexts, size_t size)
+{
+    struct bench_thread *threads = calloc(count, sizeof *threads);
+    pthread_barrier_t start;
+    if (threads == NULL || pthread_barrier_init(&start, NULL, count + 1) != 0) {
+        abort();
+    }
+    for (unsigned i = 0; i < count; i++) {
+        threads[i] = (struct bench_thread){
+            .start = &start, .body = body, .context = (char *)contexts + i * size};
+        if (pthread_create(&threads[i].handle, NULL, run_thread, &threads[i]) != 0) {
+            abort();
+        }
+    }
+    pthread_barrier_wait(&start);
+    uint64_t before = bench_now_ns();
+    for (unsigned i = 0; i < count; i++) {
+        pthread_join(threads[i].handle, NULL);
+    }
+    uint64_t after = bench_now_ns();
+    pthread_barrier_destroy(&start);
+    free(threads);
+    return after - before;
+}
+
+uint64_t bench_resident_bytes(void)
+{
+    unsigned long size = 0;
+    unsigned long resident = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (statm == NULL || fscanf(statm, "%lu %lu", &size, &resident) != 2) {
+        abort();
+    }
+    fclose(statm);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static int compare_samples(const void *left, const void *right)

@@ -20,6 +20,16 @@ uint64_t bench_now_ns(void);
 /* Sorts the samples. */
 double bench_median(double *samples, size_t count);
 
+/*
+ * Runs body on each of `count` contexts, `size` bytes apart, in a thread of its own; all begin at once.
+ * Returns the nanoseconds until the last has ended.
+ */
+uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *contexts,
+                           size_t size);
+
+/* Bytes of memory that the process occupies. */
+uint64_t bench_resident_bytes(void);
+
 #define BENCH_KEY_BYTES 16
 
 /* The number-th key: its digits, 16 bytes, no final zero. */

@@ -32,7 +32,7 @@
 #define STRIPES 8
 #define WAKE_BYTES (UINT64_C(64) * 1024)
 /* What may ripen on a stripe; more is freed by the reclaimer. */
-#define RIPE_BYTES_MAX (UINT64_C(1) * 1024 * 1024)
+#define RIPE_BYTES_MAX (DSQ_RECLAIM_RIPE_BYTES_MAX / STRIPES)
 /* Ripe records that nobody has asked for are freed when the reclaimer has had no work for so long. */
 #define RIPE_IDLE_NS (100 * DSQ_NS_PER_MS)
 

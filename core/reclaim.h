@@ -46,6 +46,9 @@
 #define URCU_API_MAP
 #include <urcu/urcu-bp.h>
 
+/* Of records past their grace period that wait to be recycled, all threads together. */
+#define DSQ_RECLAIM_RIPE_BYTES_MAX (UINT64_C(8) * 1024 * 1024)
+
 struct dsq_reclaim;
 
 /* An object other than a record: embedded in it, with the function that frees it. */

@@ -7,9 +7,6 @@
 #include "core/thread.h"
 #include "persist/tier_internal.h"
 
-/* Bytes that may wait for a grace period before writers wait for it. */
-#define RETIRED_BYTES_MAX (UINT64_C(32) * 1024 * 1024)
-
 struct dsq_tier_stripe *dsq_tier_stripe(struct dsq_tier *tier)
 {
     return &tier->stripes[dsq_thread_number() % DSQ_TIER_STRIPES];
@@ -34,7 +31,7 @@ static int open_hot(struct dsq_tier *tier, const struct dsq_tier_config *config,
     if (status != DSQ_OK) {
         return status;
     }
-    status = dsq_reclaim_new(RETIRED_BYTES_MAX, &tier->reclaim, error);
+    status = dsq_reclaim_new(DSQ_TIER_RETIRED_BYTES, &tier->reclaim, error);
     if (status != DSQ_OK) {
         return status;
     }

@@ -49,6 +49,14 @@
 #include "persist/committer.h"
 #include "persist/store.h"
 
+/*
+ * Bytes that may gather for the next grace period before writers wait for it.  As many may be waiting
+ * for the present one, and DSQ_RECLAIM_RIPE_BYTES_MAX to be recycled: the bound of what is retired
+ * and not yet freed, but for what each thread's last call and a replaced table add.
+ */
+#define DSQ_TIER_RETIRED_BYTES (UINT64_C(32) * 1024 * 1024)
+#define DSQ_TIER_RETIRED_BYTES_MAX (2 * DSQ_TIER_RETIRED_BYTES + DSQ_RECLAIM_RIPE_BYTES_MAX)
+
 enum dsq_tier_mode {
     DSQ_TIER_WRITETHROUGH,
     DSQ_TIER_LAZY,
