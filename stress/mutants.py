@@ -36,8 +36,8 @@ LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writeth
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
 FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy"
-# Where a schedule that shows it comes up once in a minute, a unit test makes it.
-TEST_CLOCK = "tests/test_core_clock"
+# Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
+SCHEDULES = "tests/test_core_schedules"
 
 
 @dataclasses.dataclass
@@ -179,7 +179,7 @@ static int read_row("""),
             word |= WORD_FROZEN;
         }""",
              """        break;""")],
-           [LINEARIZE_GROWING, GROWING]),
+           [SCHEDULES], build="unit"),
     Mutant("moved-slot-written", "a writer changes a slot that is being moved",
            [("core/table.c",
              """        if (dsq_load_acquire(&slots->next) != NULL) {
@@ -240,7 +240,7 @@ static int read_row("""),
 """,
              """    (void)root;
 """)],
-           [TEST_CLOCK], build="unit"),
+           [SCHEDULES], build="unit"),
     Mutant("ripe-list-shared", "two writers may take the same list of ripe records",
            [("core/reclaim.c",
              """        list = dsq_exchange_acq_rel(&stripe->ripe, NULL);""",
@@ -320,7 +320,7 @@ def configure(source, preset):
 
 def build_programs(build):
     """Builds what is out of date."""
-    target = ["--target", pathlib.Path(TEST_CLOCK).name] if build == WORK / PRESETS["unit"] else []
+    target = ["--target", pathlib.Path(SCHEDULES).name] if build == WORK / PRESETS["unit"] else []
     run(["cmake", "--build", build, *target, "--parallel", str(os.cpu_count() or 2)])
 
 

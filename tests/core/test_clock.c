@@ -224,55 +224,6 @@ Test(clock, a_victim_that_has_been_moved_is_evicted_where_it_is_now)
     cr_assert_null(dsq_table_check(table));
 }
 
-/*
- * The key's slot lies in the next chunk, because the group where it would be is full; that chunk
- * is not moved yet, but a copier stands between copying the key and marking its slot.
- */
-Test(clock, a_victim_whose_copier_is_late_does_not_come_back)
-{
-    const uint64_t last_group_of_a_chunk = (CHUNK_SLOTS / GROUP_SLOTS - 1);
-    const uint64_t home = last_group_of_a_chunk << 61; /* of 8 groups */
-    struct dsq_slots *old = root();
-    cr_assert_eq(old->slot_count, MIN_SLOTS);
-    for (uint64_t i = 0; i < GROUP_SLOTS; i++) {
-        char key[] = {(char)('a' + i), 0};
-        set_clock(put(home + i, key, "v"), DSQ_CLOCK_MAX);
-    }
-    for (uint64_t group = last_group_of_a_chunk + 2; group < 8; group++) {
-        for (uint64_t i = 0; i < GROUP_SLOTS; i++) {
-            uint64_t number = group * GROUP_SLOTS + i;
-            store(make(DSQ_RECORD_VALUE, (group << 61) + i, numbered(&number), "v"));
-        }
-    }
-    struct dsq_record *victim = put(home + 100, "victim", "v");
-    set_clock(victim, 0);
-    _Atomic uint64_t *slot = slot_of(old, victim);
-    cr_assert_geq(slot - old->words, CHUNK_SLOTS);
-    dsq_read_lock();
-    cr_assert_eq(dsq_migration_start(old), DSQ_OK);
-    dsq_migration_help(table, old);
-    struct dsq_slots *next = dsq_load_acquire(&old->next);
-    cr_assert_eq(next->slot_count, 2 * old->slot_count);
-    dsq_store_release(slot, word_of(victim) | WORD_FROZEN);
-    struct probe probe = probe_start(table, next, victim->hash);
-    _Atomic uint64_t *copy = probe_next(&probe);
-    while (dsq_load_acquire(copy) != WORD_EMPTY) {
-        copy = probe_next(&probe);
-    }
-    dsq_store_release(copy, word_of(victim));
-    dsq_add_relaxed(&next->used, 1);
-    dsq_store_relaxed(&old->hand, last_group_of_a_chunk);
-    uint64_t bytes = dsq_clock_evict(&map, table);
-    bool gone_at_once = dsq_table_find(table, home + 100, text("victim")) == NULL;
-    dsq_migration_finish(table, old);
-    bool gone_for_good = dsq_table_find(table, home + 100, text("victim")) == NULL;
-    dsq_read_unlock();
-    cr_assert_gt(bytes, 0);
-    cr_assert(gone_at_once);
-    cr_assert(gone_for_good);
-    cr_assert_null(dsq_table_check(table));
-}
-
 Test(clock, a_frozen_record_is_no_victim)
 {
     struct dsq_record *record = put_state(0, DSQ_RECORD_CLEAN);
