@@ -219,18 +219,26 @@ static int read_row("""),
            [LINEARIZE_GROWING, GROWING]),
     Mutant("witness-reread", "a change reports what it finds afterwards, not what it replaced",
            [("persist/tier_change.c",
-             """    attempt->seen = present;
-    attempt->refusal = judge(attempt, present);""",
-             """    attempt->refusal = judge(attempt, present);
-    dsq_perturb();
-    if (present != NULL) {
-        struct dsq_record *again = dsq_table_find(attempt->shard, attempt->hash, attempt->key);
-        if (again != NULL && again->kind == DSQ_RECORD_VALUE && dsq_record_try_acquire(again)) {
-            tier_release(attempt->tier, present);
-            present = again;
+             """        verdict = remove_or_write(attempt, place);
+    } else {""",
+             """        verdict = remove_or_write(attempt, place);
+        dsq_perturb();
+        if (verdict == VERDICT_HAPPENED && present != NULL) {
+            struct dsq_record *again =
+                dsq_table_find(attempt->shard, attempt->hash, attempt->key);
+            if (again != NULL && again != attempt->write.record &&
+                again->kind == DSQ_RECORD_VALUE && dsq_record_try_acquire(again)) {
+                tier_release(attempt->tier, present);
+                attempt->seen = again;
+            }
         }
-    }
-    attempt->seen = present;""")],
+    } else {"""),
+            ("persist/tier_change.c",
+             """#include "persist/tier_internal.h"
+""",
+             """#include "core/perturb.h"
+#include "persist/tier_internal.h"
+""")],
            [LINEARIZE_GROWING]),
     Mutant("evicted-while-copied", "a record is evicted in the next table while its copier is at work",
            [("core/clock.c",
