@@ -96,6 +96,9 @@ require_test_packages()
     need_tool clang-tidy clang-tidy
     need_tool ctags universal-ctags
     need_tool sqlite3 sqlite3
+    need_tool spin spin
+    need_module zlib zlib1g-dev
+    [ -e /usr/include/relacy/relacy.hpp ] || missing+=(relacy-dev)
     install_missing
 }
 
