@@ -23,6 +23,7 @@
 #define THREADS_MAX 256
 #define CAPACITY_CHOSEN 0
 #define CAPACITY_OF_FILES 2
+#define WHOLE_ODDS 256
 
 struct parameters {
     uint64_t threads;
@@ -32,6 +33,7 @@ struct parameters {
     uint64_t keys;
     uint64_t operations;
     uint64_t storm;
+    uint64_t whole;
     int mode;
     const char *map;
     const char *history;
@@ -54,9 +56,33 @@ static void sleep_s(uint64_t seconds)
     }
 }
 
+static bool wholes_make(const struct linearize_run *run, struct linearize_worker *worker)
+{
+    for (size_t i = 0; i < LINEARIZE_WHOLES_MAX; i++) {
+        worker->wholes[i].seen = calloc(run->all_keys, sizeof *worker->wholes[i].seen);
+        if (worker->wholes[i].seen == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void workers_free(struct linearize_run *run)
+{
+    for (uint64_t i = 0; i < run->threads; i++) {
+        struct linearize_worker *worker = &run->workers[i];
+        for (size_t j = 0; j < LINEARIZE_WHOLES_MAX; j++) {
+            free(worker->wholes[j].seen);
+        }
+        history_free(&worker->gathered);
+        if (worker->log != NULL) {
+            munmap(worker->log, run->operations * sizeof *worker->log);
+        }
+    }
+}
+
 static bool workers_make(struct linearize_run *run, struct linearize_worker *workers)
 {
-    run->workers = workers;
     for (uint64_t i = 0; i < run->threads; i++) {
         workers[i] = (struct linearize_worker){.run = run,
                                                .index = i,
@@ -64,7 +90,7 @@ static bool workers_make(struct linearize_run *run, struct linearize_worker *wor
                                                .last_seen = history_integer(0),
                                                .log = log_new(run->operations)};
         workers[i].random.state = stress_mix3(run->seed, i, 11);
-        if (workers[i].log == NULL) {
+        if (workers[i].log == NULL || !wholes_make(run, &workers[i])) {
             return false;
         }
     }
@@ -102,6 +128,11 @@ static void figures_print(const struct linearize_run *run, uint64_t seconds)
         printf(" %s %" PRIu64 "/%" PRIu64 "%s", history_op_name((enum history_op)i),
                run->effective[i], run->counts[i], i + 1 < HISTORY_OP_COUNT ? "," : "\n");
     }
+    printf("on the whole map:");
+    for (int i = 0; i < WHOLE_KIND_COUNT; i++) {
+        printf(" %s %" PRIu64 "%s", whole_kind_name((enum whole_kind)i), run->whole_counts[i],
+               i + 1 < WHOLE_KIND_COUNT ? "," : "\n");
+    }
     if (run->undecided > 0) {
         printf("%" PRIu64 " histories undecided: fewer threads or operations would be\n",
                run->undecided);
@@ -110,10 +141,13 @@ static void figures_print(const struct linearize_run *run, uint64_t seconds)
 
 static int run_all(struct linearize_run *run, const struct parameters *parameters, const char *path)
 {
-    struct linearize_worker workers[THREADS_MAX];
+    static struct linearize_worker workers[THREADS_MAX];
     struct map_config config = {parameters->mode, parameters->capacity, path};
+    run->file = parameters->mode != DSQ_MODE_MEMORY ? path : NULL;
     run->map = run->ops->create(&config);
+    run->workers = workers;
     if (run->map == NULL || !workers_make(run, workers)) {
+        workers_free(run);
         return 2;
     }
     threads_run(run, parameters);
@@ -121,10 +155,7 @@ static int run_all(struct linearize_run *run, const struct parameters *parameter
     if (run->ops->describe != NULL) {
         run->ops->describe(run->map);
     }
-    for (uint64_t i = 0; i < run->threads; i++) {
-        history_free(&workers[i].gathered);
-        munmap(workers[i].log, run->operations * sizeof *workers[i].log);
-    }
+    workers_free(run);
     pthread_barrier_destroy(&run->barrier);
     run->ops->destroy(run->map);
     if (run->undecided > 0 && !stress_failed()) {
@@ -154,6 +185,7 @@ int main(int argc, char **argv)
                                     .seconds = 5,
                                     .keys = 4,
                                     .operations = 400,
+                                    .whole = WHOLE_ODDS,
                                     .mode = DSQ_MODE_MEMORY,
                                     .map = "dictsqlite"};
     const struct stress_option options[] = {
@@ -165,6 +197,8 @@ int main(int argc, char **argv)
         {"keys", STRESS_NUMBER, &parameters.keys, "keys that eight threads share"},
         {"operations", STRESS_NUMBER, &parameters.operations, "of a thread in a round"},
         {"storm", STRESS_NUMBER, &parameters.storm, "threads that make the tables grow and shrink"},
+        {"whole", STRESS_NUMBER, &parameters.whole,
+         "one in so many operations is on the whole map; 0: none"},
         {"mode", STRESS_MODE, &parameters.mode, "memory, lazy or writethrough"},
         {"map", STRESS_TEXT, &parameters.map, "dictsqlite or rculfhash"},
         {"history", STRESS_TEXT, &parameters.history, "a file for every operation"},
@@ -178,7 +212,11 @@ int main(int argc, char **argv)
         .ops = map_ops_find(parameters.map),
         .threads = parameters.threads,
         .keys = parameters.keys,
+        .all_keys = parameters.keys *
+                    ((parameters.threads + LINEARIZE_SHARERS_MAX - 1) / LINEARIZE_SHARERS_MAX),
         .operations = parameters.operations,
+        .whole_odds = parameters.whole,
+        .storms = parameters.storm,
         .may_vanish = parameters.mode == DSQ_MODE_MEMORY && parameters.capacity != DSQ_UNBOUNDED,
         .history_lock = PTHREAD_MUTEX_INITIALIZER,
     };

@@ -11,31 +11,41 @@
 #include "stress/history.h"
 #include "stress/map_ops.h"
 #include "stress/random.h"
+#include "stress/whole_map.h"
 
 /* As many threads as a search over one key's operations can bear. */
 #define LINEARIZE_SHARERS_MAX 8
+/* Whole-map operations of a thread in a round. */
+#define LINEARIZE_WHOLES_MAX 16
 
 struct linearize_run {
     const struct map_ops *ops;
     void *map;
     uint64_t threads;
     uint64_t keys;       /* that up to LINEARIZE_SHARERS_MAX threads share; others have their own */
+    uint64_t all_keys;   /* of all groups of threads */
     uint64_t operations; /* of each thread in a round */
+    uint64_t whole_odds; /* one in so many operations is on the whole map; 0: none */
+    uint64_t storms;
     uint64_t seed;
-    bool may_vanish; /* a cache that evicts */
-    FILE *history;   /* where every round is written, or NULL */
+    bool may_vanish;  /* a cache that evicts */
+    const char *file; /* that the map keeps, or NULL */
+    FILE *history;    /* where every round is written, or NULL */
     const char *violation_path;
 
     pthread_barrier_t barrier;
     atomic_bool stop;
     bool over; /* decided by thread 0 between two barriers */
     uint64_t round;
+    uint64_t quiet_length;    /* at the end of the round */
+    _Atomic uint64_t present; /* keys found to be there then */
     struct linearize_worker *workers;
     pthread_mutex_t history_lock;
     _Atomic uint64_t checked; /* operations */
     _Atomic uint64_t undecided;
     _Atomic uint64_t counts[HISTORY_OP_COUNT];
     _Atomic uint64_t effective[HISTORY_OP_COUNT]; /* that found, stored or removed something */
+    _Atomic uint64_t whole_counts[WHOLE_KIND_COUNT];
 };
 
 struct linearize_worker {
@@ -47,6 +57,8 @@ struct linearize_worker {
     struct history_value last_seen;
     struct history_operation *log; /* shared memory: survives the death of the process */
     size_t logged;
+    struct whole_operation wholes[LINEARIZE_WHOLES_MAX];
+    size_t whole_count;
     struct history gathered; /* the operations of a key that this thread judges */
 };
 

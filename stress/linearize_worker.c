@@ -1,199 +1,25 @@
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "stress/judge.h"
+#include "stress/linearize_operation.h"
 #include "stress/linearize_run.h"
+#include "stress/linearize_whole.h"
 #include "stress/verdict.h"
-
-#define KEY_CHARACTERS_MAX 48
-#define STORM_KEYS UINT64_C(20000)
-
-/* Values are integers far enough apart that additions do not make one into another. */
-#define VALUE_SPACING_BITS 16
-#define VALUE_THREAD_BITS 48
-
-/* Of a hundred operations. */
-static const struct {
-    enum history_op op;
-    unsigned share;
-} mix[] = {
-    {HISTORY_GET, 34}, {HISTORY_PUT, 20}, {HISTORY_DELETE, 8}, {HISTORY_POP, 8},
-    {HISTORY_ADD, 10}, {HISTORY_CAS, 10}, {HISTORY_INCR, 10},
-};
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static bool is_offered(const struct map_ops *ops, enum history_op op)
-{
-    switch (op) {
-    case HISTORY_POP:
-        return ops->pop != NULL;
-    case HISTORY_ADD:
-        return ops->add != NULL;
-    case HISTORY_CAS:
-        return ops->cas != NULL;
-    case HISTORY_INCR:
-        return ops->incr != NULL;
-    default:
-        return true;
-    }
-}
-
-static enum history_op draw_op(struct linearize_worker *worker)
-{
-    for (;;) {
-        uint64_t draw = stress_random_below(&worker->random, 100);
-        size_t i = 0;
-        while (draw >= mix[i].share) {
-            draw -= mix[i++].share;
-        }
-        if (is_offered(worker->run->ops, mix[i].op)) {
-            return mix[i].op;
-        }
-    }
-}
-
-static struct history_value draw_value(struct linearize_worker *worker)
-{
-    return history_integer((int64_t)((worker->index + 1) << VALUE_THREAD_BITS |
-                                     ++worker->values << VALUE_SPACING_BITS));
-}
-
-/* Integers as map_ops.incr has them. */
-static struct map_bytes value_encode(struct history_value value, unsigned char bytes[8])
-{
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[i] = (unsigned char)((uint64_t)value.number >> (8 * i));
-    }
-    return (struct map_bytes){bytes, 8};
-}
-
-static struct history_value value_decode(const struct map_buffer *buffer)
-{
-    uint64_t bits = 0;
-    if (buffer->size != 8) {
-        stress_violation("a value of %zu bytes, though all have 8", buffer->size);
-        return (struct history_value){HISTORY_NONE, 0};
-    }
-    for (unsigned i = 8; i-- > 0;) {
-        bits = bits << 8 | buffer->data[i];
-    }
-    return history_integer((int64_t)bits);
-}
-
-/* Calls the map; what it says goes into the operation, but for the times. */
-static enum map_status perform(struct linearize_run *run, struct map_bytes key,
-                               struct history_operation *operation)
-{
-    const struct map_ops *ops = run->ops;
-    unsigned char input_bytes[8];
-    unsigned char expected_bytes[8];
-    struct map_bytes input = value_encode(operation->input, input_bytes);
-    struct map_buffer output;
-    int64_t sum = 0;
-    enum map_status status = MAP_ERROR;
-    switch (operation->op) {
-    case HISTORY_GET:
-        status = ops->get(run->map, key, &output);
-        break;
-    case HISTORY_PUT:
-        return ops->put(run->map, key, input);
-    case HISTORY_DELETE:
-        status = ops->remove(run->map, key);
-        operation->done = status == MAP_OK;
-        return status;
-    case HISTORY_POP:
-        status = ops->pop(run->map, key, &output);
-        break;
-    case HISTORY_ADD:
-        status = ops->add(run->map, key, input);
-        operation->done = status == MAP_OK;
-        return status;
-    case HISTORY_CAS:
-        status = ops->cas(run->map, key, value_encode(operation->expected, expected_bytes), input);
-        operation->done = status == MAP_OK;
-        return status;
-    case HISTORY_INCR:
-        status = ops->incr(run->map, key, operation->input.number, &sum);
-        operation->output = history_integer(sum);
-        return status;
-    case HISTORY_OP_COUNT:
-        break;
-    }
-    if (status == MAP_OK) {
-        operation->output = value_decode(&output);
-    }
-    return status;
-}
-
-static size_t key_encode(uint64_t key, char name[KEY_CHARACTERS_MAX])
-{
-    return (size_t)snprintf(name, KEY_CHARACTERS_MAX, "key %" PRIu64, key);
-}
-
-/* Performs and times one operation.  The clock is read outside the call. */
-static void operate(struct linearize_worker *worker, struct history_operation *operation)
-{
-    struct linearize_run *run = worker->run;
-    char name[KEY_CHARACTERS_MAX];
-    struct map_bytes key = {name, key_encode(operation->key, name)};
-    operation->process = worker->process;
-    operation->outcome = HISTORY_UNKNOWN; /* as it stands if the process dies in the call */
-    operation->back = UINT64_MAX;
-    operation->call = now_ns();
-    enum map_status status = perform(run, key, operation);
-    uint64_t back = now_ns();
-    if (status == MAP_ERROR) {
-        worker->process += (uint32_t)run->threads;
-        return;
-    }
-    operation->back = back;
-    operation->outcome = HISTORY_OK;
-    if (operation->op == HISTORY_GET && status == MAP_OK) {
-        worker->last_seen = operation->output;
-    }
-}
-
-static void draw_operation(struct linearize_worker *worker, struct history_operation *operation)
-{
-    struct linearize_run *run = worker->run;
-    uint64_t group = worker->index / LINEARIZE_SHARERS_MAX;
-    *operation = (struct history_operation){
-        .op = draw_op(worker),
-        .key = (uint32_t)(group * run->keys + stress_random_below(&worker->random, run->keys)),
-    };
-    switch (operation->op) {
-    case HISTORY_CAS:
-        operation->expected = worker->last_seen;
-        operation->input = draw_value(worker);
-        break;
-    case HISTORY_PUT:
-    case HISTORY_ADD:
-        operation->input = draw_value(worker);
-        break;
-    case HISTORY_INCR:
-        operation->input = history_integer(1 + (int64_t)stress_random_below(&worker->random, 3));
-        break;
-    default:
-        break;
-    }
-}
 
 static void play(struct linearize_worker *worker)
 {
     struct linearize_run *run = worker->run;
     worker->logged = 0;
+    worker->whole_count = 0;
     while (worker->logged < run->operations && !stress_failed()) {
+        if (run->whole_odds != 0 && stress_random_below(&worker->random, run->whole_odds) == 0) {
+            linearize_whole_perform(worker);
+        }
         struct history_operation *operation = &worker->log[worker->logged];
-        draw_operation(worker, operation);
+        linearize_draw(worker, operation);
         worker->logged++;
-        operate(worker, operation);
+        linearize_perform(worker, operation);
     }
 }
 
@@ -228,17 +54,19 @@ static void gather(struct linearize_worker *worker, uint32_t key)
             }
         }
     }
+    linearize_whole_gather(worker, key);
     for (int i = 0; i < 2; i++) {
         struct history_operation last = {.op = i == 0 ? HISTORY_GET : HISTORY_DELETE, .key = key};
-        operate(worker, &last);
+        linearize_perform(worker, &last);
         history_append(gathered, &last);
+        atomic_fetch_add(&run->present, last.output.kind != HISTORY_NONE);
     }
 }
 
 static void gathered_write(struct linearize_worker *worker, FILE *file, uint32_t key)
 {
     struct linearize_run *run = worker->run;
-    char name[KEY_CHARACTERS_MAX];
+    char name[LINEARIZE_KEY_CHARACTERS_MAX];
     snprintf(name, sizeof name, "round %" PRIu64 " key %" PRIu32, run->round, key);
     pthread_mutex_lock(&run->history_lock);
     for (size_t i = 0; i < worker->gathered.count; i++) {
@@ -262,8 +90,8 @@ static void violation_write(struct linearize_worker *worker, uint32_t key)
 static void judge(struct linearize_worker *worker, uint32_t key)
 {
     struct linearize_run *run = worker->run;
-    char name[KEY_CHARACTERS_MAX];
-    key_encode(key, name);
+    char name[LINEARIZE_KEY_CHARACTERS_MAX];
+    linearize_key_encode(key, name);
     gather(worker, key);
     if (run->history != NULL) {
         gathered_write(worker, run->history, key);
@@ -282,17 +110,25 @@ static void judge(struct linearize_worker *worker, uint32_t key)
     run->checked += worker->gathered.count;
 }
 
+/* Between two barriers: the others wait. */
+static void round_begin(struct linearize_run *run)
+{
+    linearize_quiet_length_check(run);
+    run->round++;
+    run->over = atomic_load(&run->stop) || stress_failed();
+    atomic_store(&run->present, 0);
+}
+
 void *linearize_worker_main(void *argument)
 {
     struct linearize_worker *worker = argument;
     struct linearize_run *run = worker->run;
-    uint64_t groups = (run->threads + LINEARIZE_SHARERS_MAX - 1) / LINEARIZE_SHARERS_MAX;
     run->ops->thread_enter(run->map);
     for (;;) {
         pthread_barrier_wait(&run->barrier);
+        linearize_lengths_check(worker);
         if (worker->index == 0) {
-            run->round++;
-            run->over = atomic_load(&run->stop) || stress_failed();
+            round_begin(run);
         }
         pthread_barrier_wait(&run->barrier);
         if (run->over) {
@@ -300,7 +136,11 @@ void *linearize_worker_main(void *argument)
         }
         play(worker);
         pthread_barrier_wait(&run->barrier);
-        for (uint64_t key = worker->index; key < run->keys * groups; key += run->threads) {
+        if (worker->index == 0) {
+            linearize_quiet_length(run);
+        }
+        pthread_barrier_wait(&run->barrier);
+        for (uint64_t key = worker->index; key < run->all_keys; key += run->threads) {
             judge(worker, (uint32_t)key);
         }
     }
@@ -312,14 +152,15 @@ void *linearize_storm_main(void *argument)
 {
     struct linearize_run *run = argument;
     unsigned char bytes[8];
-    struct map_bytes value = value_encode(history_integer(1), bytes);
+    struct map_bytes value = linearize_value_encode(history_integer(1), bytes);
     run->ops->thread_enter(run->map);
     while (!atomic_load(&run->stop)) {
-        for (uint64_t i = 0; i < 2 * STORM_KEYS && !atomic_load(&run->stop); i++) {
-            char name[KEY_CHARACTERS_MAX];
-            int size = snprintf(name, sizeof name, "storm %" PRIu64, i % STORM_KEYS);
+        for (uint64_t i = 0; i < 2 * LINEARIZE_STORM_KEYS && !atomic_load(&run->stop); i++) {
+            char name[LINEARIZE_KEY_CHARACTERS_MAX];
+            int size = snprintf(name, sizeof name, LINEARIZE_STORM_PREFIX "%" PRIu64,
+                                i % LINEARIZE_STORM_KEYS);
             struct map_bytes key = {name, (size_t)size};
-            if (i < STORM_KEYS) {
+            if (i < LINEARIZE_STORM_KEYS) {
                 run->ops->put(run->map, key, value);
             } else {
                 run->ops->remove(run->map, key);

@@ -6,6 +6,7 @@
 #include <dictsqlite.h>
 
 #include "stress/map_ops.h"
+#include "stress/stored.h"
 #include "stress/verdict.h"
 
 /* Small, so that timer, back-pressure and eviction come into play within a short run. */
@@ -139,6 +140,32 @@ static enum map_status incr(void *map, struct map_bytes key, int64_t delta, int6
     return status_of(map, "dsq_fetch_add", status);
 }
 
+static enum map_status length(void *map, uint64_t *count)
+{
+    return status_of(map, "dsq_count", dsq_count(map, count));
+}
+
+static enum map_status walk(void *map, map_visitor visit, void *context)
+{
+    dsq_cursor *cursor;
+    struct map_bytes key, value;
+    int status = dsq_cursor_open(map, NULL, &cursor);
+    if (status != DSQ_OK) {
+        return status_of(map, "dsq_cursor_open", status);
+    }
+    while ((status = dsq_cursor_next(cursor, &key.data, &key.size, &value.data, &value.size)) ==
+           DSQ_OK) {
+        visit(context, key, value);
+    }
+    dsq_cursor_close(cursor);
+    return status == DSQ_ABSENT ? MAP_OK : status_of(map, "dsq_cursor_next", status);
+}
+
+static enum map_status flush(void *map)
+{
+    return status_of(map, "dsq_flush", dsq_flush(map, -1));
+}
+
 const struct map_ops map_dictsqlite = {
     .name = "dictsqlite",
     .create = create,
@@ -153,4 +180,8 @@ const struct map_ops map_dictsqlite = {
     .add = add,
     .cas = cas,
     .incr = incr,
+    .length = length,
+    .walk = walk,
+    .flush = flush,
+    .walk_stored = stored_walk,
 };

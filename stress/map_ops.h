@@ -33,6 +33,9 @@ struct map_buffer {
     unsigned char data[MAP_VALUE_SIZE_MAX];
 };
 
+/* One key with its value, during a walk. */
+typedef void (*map_visitor)(void *context, struct map_bytes key, struct map_bytes value);
+
 struct map_config {
     int mode;          /* enum dsq_persist_mode, for a map that has such */
     uint64_t capacity; /* records kept in memory; UINT64_MAX: all */
@@ -57,6 +60,14 @@ struct map_ops {
                            struct map_bytes desired);
     /* Adds to an integer of 8 bytes, least significant first, absent: 0; *sum is the new value. */
     enum map_status (*incr)(void *map, struct map_bytes key, int64_t delta, int64_t *sum);
+    /* How many keys there are: counts what returned before, and nothing that begins later. */
+    enum map_status (*length)(void *map, uint64_t *length);
+    /* Every key that is there throughout once, with a value that it has meanwhile. */
+    enum map_status (*walk)(void *map, map_visitor visit, void *context);
+    /* What was acknowledged before it is in the map's file when it returns. */
+    enum map_status (*flush)(void *map);
+    /* What that file holds, read past the map, at one moment. */
+    enum map_status (*walk_stored)(const char *path, map_visitor visit, void *context);
 };
 
 extern const struct map_ops map_dictsqlite;

@@ -31,7 +31,7 @@ FOREIGN = (
     (r"jansson\.h", ("stress/history.c",)),
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
-                           "persist/sealed_vfs.c", "tests/*", "bench/*")),
+                           "persist/sealed_vfs.c", "stress/stored.c", "tests/*", "bench/*")),
     (r"sodium.*\.h", ("crypto/*", "tests/*")),
     (r"Python\.h|structmember\.h", ("bindings/python/*",)),
     (r"criterion/.*", ("tests/*",)),

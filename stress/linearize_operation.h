@@ -1,0 +1,28 @@
+/* Drawing, performing and timing operations on one key: the work of stress/linearize.c's threads. */
+#ifndef DSQ_STRESS_LINEARIZE_OPERATION_H
+#define DSQ_STRESS_LINEARIZE_OPERATION_H
+
+#include "stress/linearize_run.h"
+
+#define LINEARIZE_KEY_CHARACTERS_MAX 48
+
+uint64_t linearize_now_ns(void);
+
+/* The name of a key, and back; false if it is not the name of one. */
+size_t linearize_key_encode(uint64_t key, char name[LINEARIZE_KEY_CHARACTERS_MAX]);
+bool linearize_key_decode(struct map_bytes name, uint32_t *key);
+
+/* Values are integers as map_ops.incr has them; others are violations, and decode to none. */
+struct map_bytes linearize_value_encode(struct history_value value, unsigned char bytes[8]);
+struct history_value linearize_value_decode(struct map_bytes value);
+
+/* A random operation of the worker's on one of the keys of its group. */
+void linearize_draw(struct linearize_worker *worker, struct history_operation *operation);
+
+/*
+ * Performs it.  The clock is read outside the call; what is not known until the return stands in the
+ * operation as unknown until then, and stays so after an error.
+ */
+void linearize_perform(struct linearize_worker *worker, struct history_operation *operation);
+
+#endif
