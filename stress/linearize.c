@@ -10,17 +10,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <dictsqlite.h>
 
+#include "stress/linearize_kill.h"
 #include "stress/linearize_run.h"
 #include "stress/options.h"
 #include "stress/verdict.h"
 
-#define THREADS_MAX 256
 #define CAPACITY_CHOSEN 0
 #define CAPACITY_OF_FILES 2
 #define WHOLE_ODDS 256
@@ -34,18 +33,12 @@ struct parameters {
     uint64_t operations;
     uint64_t storm;
     uint64_t whole;
+    uint64_t kill;
     int mode;
     const char *map;
     const char *history;
     const char *path;
 };
-
-static struct history_operation *log_new(uint64_t operations)
-{
-    void *log = mmap(NULL, operations * sizeof(struct history_operation), PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return log != MAP_FAILED ? log : NULL;
-}
 
 static void sleep_s(uint64_t seconds)
 {
@@ -75,9 +68,7 @@ static void workers_free(struct linearize_run *run)
             free(worker->wholes[j].seen);
         }
         history_free(&worker->gathered);
-        if (worker->log != NULL) {
-            munmap(worker->log, run->operations * sizeof *worker->log);
-        }
+        linearize_log_free(worker->log, run->operations);
     }
 }
 
@@ -88,19 +79,19 @@ static bool workers_make(struct linearize_run *run, struct linearize_worker *wor
                                                .index = i,
                                                .process = (uint32_t)i,
                                                .last_seen = history_integer(0),
-                                               .log = log_new(run->operations)};
+                                               .log = linearize_log_new(run->operations)};
         workers[i].random.state = stress_mix3(run->seed, i, 11);
         if (workers[i].log == NULL || !wholes_make(run, &workers[i])) {
             return false;
         }
     }
-    return pthread_barrier_init(&run->barrier, NULL, (unsigned)run->threads) == 0;
+    return true;
 }
 
 /* Runs all threads for the given time. */
 static void threads_run(struct linearize_run *run, const struct parameters *parameters)
 {
-    pthread_t threads[2 * THREADS_MAX];
+    pthread_t threads[2 * LINEARIZE_THREADS_MAX];
     uint64_t total = run->threads + parameters->storm;
     for (uint64_t i = 0; i < total; i++) {
         int failed =
@@ -123,7 +114,7 @@ static void threads_run(struct linearize_run *run, const struct parameters *para
 static void figures_print(const struct linearize_run *run, uint64_t seconds)
 {
     printf("%" PRIu64 " operations checked, %" PRIu64 " a second, in %" PRIu64 " rounds;",
-           run->checked, run->checked / (seconds != 0 ? seconds : 1), run->round - 1);
+           run->checked, run->checked / (seconds != 0 ? seconds : 1), run->round);
     for (int i = 0; i < HISTORY_OP_COUNT; i++) {
         printf(" %s %" PRIu64 "/%" PRIu64 "%s", history_op_name((enum history_op)i),
                run->effective[i], run->counts[i], i + 1 < HISTORY_OP_COUNT ? "," : "\n");
@@ -139,25 +130,42 @@ static void figures_print(const struct linearize_run *run, uint64_t seconds)
     }
 }
 
-static int run_all(struct linearize_run *run, const struct parameters *parameters, const char *path)
+static bool run_in_this_process(struct linearize_run *run, const struct parameters *parameters,
+                                const struct map_config *config)
 {
-    static struct linearize_worker workers[THREADS_MAX];
-    struct map_config config = {parameters->mode, parameters->capacity, path};
-    run->file = parameters->mode != DSQ_MODE_MEMORY ? path : NULL;
-    run->map = run->ops->create(&config);
-    run->workers = workers;
-    if (run->map == NULL || !workers_make(run, workers)) {
-        workers_free(run);
-        return 2;
+    run->map = run->ops->create(config);
+    if (run->map == NULL) {
+        return false;
     }
+    pthread_barrier_init(&run->barrier, NULL, (unsigned)run->threads);
     threads_run(run, parameters);
-    figures_print(run, parameters->seconds);
     if (run->ops->describe != NULL) {
         run->ops->describe(run->map);
     }
-    workers_free(run);
     pthread_barrier_destroy(&run->barrier);
     run->ops->destroy(run->map);
+    return true;
+}
+
+static int run_all(struct linearize_run *run, const struct parameters *parameters, const char *path)
+{
+    static struct linearize_worker workers[LINEARIZE_THREADS_MAX];
+    struct linearize_kill kill = {
+        .run = run,
+        .config = {parameters->mode, parameters->capacity, path},
+        .seconds = parameters->seconds,
+        .work_us = 1000 * parameters->kill,
+    };
+    run->file = parameters->mode != DSQ_MODE_MEMORY ? path : NULL;
+    run->workers = workers;
+    bool ran = workers_make(run, workers) &&
+               (parameters->kill != 0 ? linearize_kill_run(&kill)
+                                      : run_in_this_process(run, parameters, &kill.config));
+    workers_free(run);
+    if (!ran) {
+        return 2;
+    }
+    figures_print(run, parameters->seconds);
     if (run->undecided > 0 && !stress_failed()) {
         return 2;
     }
@@ -170,13 +178,46 @@ static bool parameters_fit(struct parameters *parameters)
         parameters->capacity =
             parameters->mode == DSQ_MODE_MEMORY ? DSQ_UNBOUNDED : CAPACITY_OF_FILES;
     }
-    if (parameters->threads == 0 || parameters->threads > THREADS_MAX ||
-        parameters->storm > THREADS_MAX || parameters->keys == 0 || parameters->operations == 0) {
+    if (parameters->threads == 0 || parameters->threads > LINEARIZE_THREADS_MAX ||
+        parameters->storm > LINEARIZE_THREADS_MAX || parameters->keys == 0 ||
+        parameters->operations == 0) {
         fprintf(stderr, "threads 1 to %d, storm 0 to %d, keys and operations at least 1\n",
-                THREADS_MAX, THREADS_MAX);
+                LINEARIZE_THREADS_MAX, LINEARIZE_THREADS_MAX);
+        return false;
+    }
+    if (parameters->kill != 0 && parameters->mode == DSQ_MODE_MEMORY) {
+        fprintf(stderr, "what is in memory only does not survive being killed: choose a mode\n");
         return false;
     }
     return true;
+}
+
+/* In a directory of its own, which stays if something is found. */
+static int run_with_files(struct linearize_run *run, const struct parameters *parameters)
+{
+    char directory[] = "/tmp/dictsqlite-linearize-XXXXXX";
+    char path[sizeof directory + sizeof "/linearize.db"];
+    char violation_path[sizeof directory + sizeof "/violation.jsonl"];
+    if (mkdtemp(directory) == NULL) {
+        return 2;
+    }
+    snprintf(path, sizeof path, "%s/linearize.db", directory);
+    snprintf(violation_path, sizeof violation_path, "%s/violation.jsonl", directory);
+    run->violation_path = violation_path;
+    if (parameters->history != NULL && (run->history = fopen(parameters->history, "w")) == NULL) {
+        perror(parameters->history);
+        return 2;
+    }
+    int result = run_all(run, parameters, parameters->path != NULL ? parameters->path : path);
+    if (run->history != NULL && fclose(run->history) != 0) {
+        perror(parameters->history);
+        result = 2;
+    }
+    if (result != 1) {
+        unlink(path);
+        rmdir(directory);
+    }
+    return result;
 }
 
 int main(int argc, char **argv)
@@ -199,6 +240,8 @@ int main(int argc, char **argv)
         {"storm", STRESS_NUMBER, &parameters.storm, "threads that make the tables grow and shrink"},
         {"whole", STRESS_NUMBER, &parameters.whole,
          "one in so many operations is on the whole map; 0: none"},
+        {"kill", STRESS_NUMBER, &parameters.kill,
+         "milliseconds in which the process that works is killed; 0: never"},
         {"mode", STRESS_MODE, &parameters.mode, "memory, lazy or writethrough"},
         {"map", STRESS_TEXT, &parameters.map, "dictsqlite or rculfhash"},
         {"history", STRESS_TEXT, &parameters.history, "a file for every operation"},
@@ -224,27 +267,5 @@ int main(int argc, char **argv)
     run.seed = parameters.seed;
     stress_options_print_replay(argv[0], options, option_count);
 
-    char directory[] = "/tmp/dictsqlite-linearize-XXXXXX";
-    char path[sizeof directory + sizeof "/linearize.db"];
-    char violation_path[sizeof directory + sizeof "/violation.jsonl"];
-    if (run.ops == NULL || mkdtemp(directory) == NULL) {
-        return 2;
-    }
-    snprintf(path, sizeof path, "%s/linearize.db", directory);
-    snprintf(violation_path, sizeof violation_path, "%s/violation.jsonl", directory);
-    run.violation_path = violation_path;
-    if (parameters.history != NULL && (run.history = fopen(parameters.history, "w")) == NULL) {
-        perror(parameters.history);
-        return 2;
-    }
-    int result = run_all(&run, &parameters, parameters.path != NULL ? parameters.path : path);
-    if (run.history != NULL && fclose(run.history) != 0) {
-        perror(parameters.history);
-        result = 2;
-    }
-    if (result != 1) {
-        unlink(path);
-        rmdir(directory);
-    }
-    return result;
+    return run.ops != NULL ? run_with_files(&run, &parameters) : 2;
 }

@@ -131,10 +131,11 @@ void linearize_draw(struct linearize_worker *worker, struct history_operation *o
 }
 
 /* Calls the map; what it says goes into the operation, but for the times. */
-static enum map_status call(struct linearize_run *run, struct map_bytes key,
-                            struct history_operation *operation)
+static enum map_status call(struct linearize_run *run, struct history_operation *operation)
 {
     const struct map_ops *ops = run->ops;
+    char name[LINEARIZE_KEY_CHARACTERS_MAX];
+    struct map_bytes key = {name, linearize_key_encode(operation->key, name)};
     unsigned char input_bytes[8];
     unsigned char expected_bytes[8];
     struct map_bytes input = linearize_value_encode(operation->input, input_bytes);
@@ -176,19 +177,20 @@ static enum map_status call(struct linearize_run *run, struct map_bytes key,
     return status;
 }
 
-void linearize_perform(struct linearize_worker *worker, struct history_operation *operation)
+static void operation_begin(struct linearize_worker *worker, struct history_operation *operation)
 {
-    struct linearize_run *run = worker->run;
-    char name[LINEARIZE_KEY_CHARACTERS_MAX];
-    struct map_bytes key = {name, linearize_key_encode(operation->key, name)};
     operation->process = worker->process;
-    operation->outcome = HISTORY_UNKNOWN; /* as it stands if the process dies in the call */
+    operation->outcome = HISTORY_UNKNOWN;
     operation->back = UINT64_MAX;
     operation->call = linearize_now_ns();
-    enum map_status status = call(run, key, operation);
+}
+
+static void operation_end(struct linearize_worker *worker, struct history_operation *operation,
+                          enum map_status status)
+{
     uint64_t back = linearize_now_ns();
     if (status == MAP_ERROR) {
-        worker->process += (uint32_t)run->threads;
+        worker->process += (uint32_t)worker->run->threads;
         return;
     }
     operation->back = back;
@@ -196,4 +198,23 @@ void linearize_perform(struct linearize_worker *worker, struct history_operation
     if (operation->op == HISTORY_GET && status == MAP_OK) {
         worker->last_seen = operation->output;
     }
+}
+
+void linearize_perform(struct linearize_worker *worker, struct history_operation *operation)
+{
+    operation_begin(worker, operation);
+    operation_end(worker, operation, call(worker->run, operation));
+}
+
+void linearize_perform_logged(struct linearize_worker *worker,
+                              const struct history_operation *operation)
+{
+    struct linearize_log *log = worker->log;
+    uint64_t number = atomic_load(&log->begun);
+    struct history_operation *logged = &log->operations[number];
+    *logged = *operation;
+    operation_begin(worker, logged);
+    atomic_store(&log->begun, number + 1);
+    operation_end(worker, logged, call(worker->run, logged));
+    atomic_store(&log->ended, number + 1);
 }

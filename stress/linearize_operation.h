@@ -19,10 +19,11 @@ struct history_value linearize_value_decode(struct map_bytes value);
 /* A random operation of the worker's on one of the keys of its group. */
 void linearize_draw(struct linearize_worker *worker, struct history_operation *operation);
 
-/*
- * Performs it.  The clock is read outside the call; what is not known until the return stands in the
- * operation as unknown until then, and stays so after an error.
- */
+/* Performs it.  The clock is read outside the call.  After an error the outcome is unknown. */
 void linearize_perform(struct linearize_worker *worker, struct history_operation *operation);
+
+/* The same in the worker's log, which tells how far it came if the process dies. */
+void linearize_perform_logged(struct linearize_worker *worker,
+                              const struct history_operation *operation);
 
 #endif

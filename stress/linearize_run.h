@@ -15,6 +15,7 @@
 
 /* As many threads as a search over one key's operations can bear. */
 #define LINEARIZE_SHARERS_MAX 8
+#define LINEARIZE_THREADS_MAX 256
 /* Whole-map operations of a thread in a round. */
 #define LINEARIZE_WHOLES_MAX 16
 
@@ -48,6 +49,13 @@ struct linearize_run {
     _Atomic uint64_t whole_counts[WHOLE_KIND_COUNT];
 };
 
+/* In shared memory: it outlives the process that wrote it. */
+struct linearize_log {
+    _Atomic uint64_t begun; /* operations; the call of each is recorded */
+    _Atomic uint64_t ended; /* those whose return is recorded too */
+    struct history_operation operations[];
+};
+
 struct linearize_worker {
     struct linearize_run *run;
     uint64_t index;
@@ -55,12 +63,22 @@ struct linearize_worker {
     uint64_t values;  /* drawn so far: every value is used once */
     struct stress_random random;
     struct history_value last_seen;
-    struct history_operation *log; /* shared memory: survives the death of the process */
-    size_t logged;
+    struct linearize_log *log;
     struct whole_operation wholes[LINEARIZE_WHOLES_MAX];
     size_t whole_count;
     struct history gathered; /* the operations of a key that this thread judges */
 };
+
+/* A log in shared memory; NULL if there is none. */
+struct linearize_log *linearize_log_new(uint64_t operations);
+void linearize_log_clear(struct linearize_log *log);
+void linearize_log_free(struct linearize_log *log, uint64_t operations);
+
+/* Performs random operations until the worker's log is full or something has failed. */
+void linearize_play(struct linearize_worker *worker);
+
+/* Judges the operations of a key that the worker has gathered, and counts them. */
+void linearize_judge(struct linearize_worker *worker, uint32_t key);
 
 /* The argument is a worker, which takes part in rounds until the run is over. */
 void *linearize_worker_main(void *argument);

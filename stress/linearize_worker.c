@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "stress/judge.h"
 #include "stress/linearize_operation.h"
@@ -7,19 +8,36 @@
 #include "stress/linearize_whole.h"
 #include "stress/verdict.h"
 
-static void play(struct linearize_worker *worker)
+struct linearize_log *linearize_log_new(uint64_t operations)
+{
+    size_t size = sizeof(struct linearize_log) + operations * sizeof(struct history_operation);
+    void *log = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return log != MAP_FAILED ? log : NULL;
+}
+
+void linearize_log_free(struct linearize_log *log, uint64_t operations)
+{
+    if (log != NULL) {
+        munmap(log, sizeof *log + operations * sizeof log->operations[0]);
+    }
+}
+
+void linearize_log_clear(struct linearize_log *log)
+{
+    atomic_store(&log->begun, 0);
+    atomic_store(&log->ended, 0);
+}
+
+void linearize_play(struct linearize_worker *worker)
 {
     struct linearize_run *run = worker->run;
-    worker->logged = 0;
-    worker->whole_count = 0;
-    while (worker->logged < run->operations && !stress_failed()) {
+    struct history_operation operation;
+    for (uint64_t i = 0; i < run->operations && !stress_failed(); i++) {
         if (run->whole_odds != 0 && stress_random_below(&worker->random, run->whole_odds) == 0) {
             linearize_whole_perform(worker);
         }
-        struct history_operation *operation = &worker->log[worker->logged];
-        linearize_draw(worker, operation);
-        worker->logged++;
-        linearize_perform(worker, operation);
+        linearize_draw(worker, &operation);
+        linearize_perform_logged(worker, &operation);
     }
 }
 
@@ -45,12 +63,10 @@ static void gather(struct linearize_worker *worker, uint32_t key)
     struct history *gathered = &worker->gathered;
     gathered->count = 0;
     for (uint64_t i = 0; i < run->threads; i++) {
-        for (size_t j = 0; j < run->workers[i].logged; j++) {
-            const struct history_operation *operation = &run->workers[i].log[j];
-            if (operation->key == key) {
-                history_append(gathered, operation);
-                run->counts[operation->op]++;
-                run->effective[operation->op] += had_effect(operation);
+        const struct linearize_log *log = run->workers[i].log;
+        for (size_t j = 0; j < log->begun; j++) {
+            if (log->operations[j].key == key) {
+                history_append(gathered, &log->operations[j]);
             }
         }
     }
@@ -87,17 +103,17 @@ static void violation_write(struct linearize_worker *worker, uint32_t key)
                      file != NULL ? worker->run->violation_path : "no file: it cannot be written");
 }
 
-static void judge(struct linearize_worker *worker, uint32_t key)
+void linearize_judge(struct linearize_worker *worker, uint32_t key)
 {
     struct linearize_run *run = worker->run;
+    struct history *gathered = &worker->gathered;
     char name[LINEARIZE_KEY_CHARACTERS_MAX];
     linearize_key_encode(key, name);
-    gather(worker, key);
     if (run->history != NULL) {
         gathered_write(worker, run->history, key);
     }
-    switch (judge_key(stdout, &worker->gathered, name, worker->gathered.operations,
-                      worker->gathered.count, run->may_vanish)) {
+    switch (
+        judge_key(stdout, gathered, name, gathered->operations, gathered->count, run->may_vanish)) {
     case LINEARIZABLE:
         break;
     case UNDECIDED:
@@ -107,15 +123,19 @@ static void judge(struct linearize_worker *worker, uint32_t key)
         violation_write(worker, key);
         break;
     }
-    run->checked += worker->gathered.count;
+    run->checked += gathered->count;
+    for (size_t i = 0; i < gathered->count; i++) {
+        run->counts[gathered->operations[i].op]++;
+        run->effective[gathered->operations[i].op] += had_effect(&gathered->operations[i]);
+    }
 }
 
 /* Between two barriers: the others wait. */
 static void round_begin(struct linearize_run *run)
 {
     linearize_quiet_length_check(run);
-    run->round++;
     run->over = atomic_load(&run->stop) || stress_failed();
+    run->round += !run->over;
     atomic_store(&run->present, 0);
 }
 
@@ -134,14 +154,17 @@ void *linearize_worker_main(void *argument)
         if (run->over) {
             break;
         }
-        play(worker);
+        worker->whole_count = 0;
+        linearize_log_clear(worker->log);
+        linearize_play(worker);
         pthread_barrier_wait(&run->barrier);
         if (worker->index == 0) {
             linearize_quiet_length(run);
         }
         pthread_barrier_wait(&run->barrier);
         for (uint64_t key = worker->index; key < run->all_keys; key += run->threads) {
-            judge(worker, (uint32_t)key);
+            gather(worker, (uint32_t)key);
+            linearize_judge(worker, (uint32_t)key);
         }
     }
     run->ops->thread_exit(run->map);

@@ -33,6 +33,9 @@ LINEARIZE_CROWDED = "linearize --threads 4 --keys 16 --capacity 4 --mode lazy"
 # More keys than stay hot, and rounds long enough for a key to be written, committed and evicted in one.
 LINEARIZE_COLD = "linearize --threads 4 --keys 256 --capacity 32 --operations 8000 --mode lazy"
 LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writethrough"
+LINEARIZE_WHOLE = "linearize --threads 4 --keys 16 --capacity 4 --whole 32 --mode lazy"
+LINEARIZE_KILL_THROUGH = "linearize --threads 4 --keys 4 --kill 20 --mode writethrough"
+LINEARIZE_KILL_LAZY = "linearize --threads 4 --keys 16 --operations 4000 --kill 10 --mode lazy"
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
 FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy"
@@ -269,7 +272,7 @@ static int read_row("""),
            [("persist/tier_write.c",
              """        status = tier_wait(tier, write->record, error);""",
              """        (void)error;""")],
-           [CRASH_THROUGH]),
+           [LINEARIZE_KILL_THROUGH, CRASH_THROUGH]),
     Mutant("read-before-commit", "a writethrough read returns a value whose commit is pending",
            [("persist/tier_read.c",
              """    int status = tier_wait(tier, *record, error);
@@ -279,7 +282,28 @@ static int read_row("""),
 
     (void)error;
     if (status == DSQ_OK && (*record)->kind""")],
-           [CRASH_THROUGH]),
+           [LINEARIZE_KILL_THROUGH, CRASH_THROUGH]),
+    Mutant("pushed-after-published", "a record takes its place in the queue after it can be seen",
+           [("persist/tier_write.c",
+             """    if (tier->committer != NULL) {
+        dsq_committer_push(tier->committer, write->record);
+        dsq_perturb();
+    }
+    if (!dsq_table_publish(shard, place, write->record)) {""",
+             """    bool published = dsq_table_publish(shard, place, write->record);
+    if (tier->committer != NULL) {
+        dsq_perturb();
+        dsq_committer_push(tier->committer, write->record);
+    }
+    if (!published) {""")],
+           [LINEARIZE_KILL_LAZY, CRASH_LAZY]),
+    Mutant("flush-does-not-wait", "a flush returns without waiting for its marker",
+           [("persist/tier.c",
+             """    return dsq_committer_flush(tier->committer, deadline_ns, error);""",
+             """    (void)deadline_ns;
+    (void)error;
+    return DSQ_OK;""")],
+           [LINEARIZE_WHOLE, LINEARIZE_KILL_LAZY, CRASH_LAZY]),
     Mutant("waits-for-pending", "the committer waits for a PENDING record instead of stepping over",
            [("persist/committer_batch.c",
              """            previous = node; /* stepped over */

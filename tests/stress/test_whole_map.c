@@ -155,3 +155,13 @@ Test(whole_map, a_write_of_unknown_outcome_may_count_at_any_later_time_or_never)
     expect_length(operations, 2, 30, 40, 0, 1);
     expect_length(operations + 1, 1, 30, 40, 0, 0);
 }
+
+Test(whole_map, a_write_that_certainly_failed_does_not_count)
+{
+    const struct history_operation operations[] = {
+        {.op = HISTORY_PUT, .call = 10, .back = 11, .input = {HISTORY_INTEGER, 1}},
+        {.op = HISTORY_DELETE, .call = 20, .back = 21, .outcome = HISTORY_FAIL},
+    };
+    expect_length(operations, 2, 30, 40, 1, 1);
+    expect_length(operations + 1, 1, 30, 40, 0, 0);
+}
