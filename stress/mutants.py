@@ -36,6 +36,7 @@ LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writeth
 LINEARIZE_WHOLE = "linearize --threads 4 --keys 16 --capacity 4 --whole 32 --mode lazy"
 LINEARIZE_KILL_THROUGH = "linearize --threads 4 --keys 4 --kill 20 --mode writethrough"
 LINEARIZE_KILL_LAZY = "linearize --threads 4 --keys 16 --operations 4000 --kill 10 --mode lazy"
+QUEUE = "queue_order --threads 4"
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
 FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy"
@@ -311,6 +312,29 @@ static int read_row("""),
              """            break;
         }""")],
            [FREEZE_LAZY]),
+    Mutant("queue-newest-first", "the queue gives what it took in the order of the stack",
+           [("core/mpsc.c",
+             """    return (struct dsq_mpsc_node *)oldest;""",
+             """    for (entry = NULL; oldest != NULL;) {
+        ck_stack_entry_t *newer = oldest->next;
+
+        oldest->next = entry;
+        entry = oldest;
+        oldest = newer;
+    }
+    return (struct dsq_mpsc_node *)entry;""")],
+           [QUEUE]),
+    Mutant("queue-taken-in-two-steps", "a push between the look at the queue and its emptying is lost",
+           [("core/mpsc.c",
+             """    ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&queue->stack);
+    ck_stack_entry_t *oldest = NULL;
+""",
+             """    ck_stack_entry_t *entry = ck_pr_load_ptr(&queue->stack.head);
+    ck_stack_entry_t *oldest = NULL;
+
+    ck_pr_store_ptr(&queue->stack.head, NULL);
+""")],
+           [QUEUE]),
     Mutant("group-cut", "the committer commits a part of a batch",
            [("persist/committer_batch.c",
              """            if (!is_complete(group)) {
@@ -371,7 +395,7 @@ def check_table():
 
 def takes_seconds(program):
     """Whether a program runs for a time rather than for a number of rounds."""
-    return program.split()[0] in ("mixed", "linearize")
+    return program.split()[0] in ("mixed", "linearize", "queue_order", "reclaim_age")
 
 
 def is_caught_by(build, program, seconds, seed):
