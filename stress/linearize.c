@@ -243,7 +243,8 @@ int main(int argc, char **argv)
         {"kill", STRESS_NUMBER, &parameters.kill,
          "milliseconds in which the process that works is killed; 0: never"},
         {"mode", STRESS_MODE, &parameters.mode, "memory, lazy or writethrough"},
-        {"map", STRESS_TEXT, &parameters.map, "dictsqlite or rculfhash"},
+        {"map", STRESS_TEXT, &parameters.map,
+         "dictsqlite, table (its hot tier alone) or rculfhash"},
         {"history", STRESS_TEXT, &parameters.history, "a file for every operation"},
         {"path", STRESS_TEXT, &parameters.path, "a database file that does not exist"},
     };

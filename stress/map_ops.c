@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct map_ops *const all[] = {&map_dictsqlite, &map_rculfhash};
+static const struct map_ops *const all[] = {&map_dictsqlite, &map_rculfhash, &map_table};
 
 const struct map_ops *map_ops_find(const char *name)
 {

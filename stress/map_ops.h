@@ -72,6 +72,7 @@ struct map_ops {
 
 extern const struct map_ops map_dictsqlite;
 extern const struct map_ops map_rculfhash;
+extern const struct map_ops map_table;
 
 /* The map of that name; NULL, and the names there are on stderr, if there is none. */
 const struct map_ops *map_ops_find(const char *name);
