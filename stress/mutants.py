@@ -37,6 +37,7 @@ LINEARIZE_WHOLE = "linearize --threads 4 --keys 16 --capacity 4 --whole 32 --mod
 LINEARIZE_KILL_THROUGH = "linearize --threads 4 --keys 4 --kill 20 --mode writethrough"
 LINEARIZE_KILL_LAZY = "linearize --threads 4 --keys 16 --operations 4000 --kill 10 --mode lazy"
 QUEUE = "queue_order --threads 4"
+RECLAIM = "reclaim_age --threads 4 --cap 65536"
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
 FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy"
@@ -143,11 +144,36 @@ static int read_row("""),
              """        (void)stripe;
         dsq_record_free(record);""")],
            [MEMORY], build="asan"),
+    Mutant("no-grace-period-for-batches", "the reclaimer frees what it took without waiting for readers",
+           [("core/reclaim.c",
+             """    urcu_bp_synchronize_rcu();
+""",
+             """""")],
+           [RECLAIM]),
+    Mutant("taken-after-grace-period", "what was retired during a grace period is freed at its end",
+           [("core/reclaim.c",
+             """    struct dsq_mpsc_node *objects = take(&reclaim->objects, &taken);
+""",
+             """    struct dsq_mpsc_node *objects;
+
+    urcu_bp_synchronize_rcu();
+    objects = take(&reclaim->objects, &taken);
+"""),
+            ("core/reclaim.c",
+             """    urcu_bp_synchronize_rcu();
+    dsq_annotate_acquire""",
+             """    dsq_annotate_acquire""")],
+           [RECLAIM]),
+    Mutant("cap-ignored", "writers do not wait at the cap of what is retired",
+           [("core/reclaim.c",
+             """        dsq_store_seq_cst(&reclaim->full, true);""",
+             """        dsq_event_signal(&reclaim->wake);""")],
+           [RECLAIM]),
     Mutant("reader-not-announced", "a read-side section is not announced to the reclaimer",
            [("core/reclaim.h",
              """    urcu_bp_read_lock();""",
              """""")],
-           [MEMORY], build="asan"),
+           [MEMORY, RECLAIM], build="asan"),
     Mutant("expected-across-sections", "a put carries its place from one read section into another",
            [("persist/tier_write.c",
              """        status = dsq_table_locate(shard, hash, key, &place);
@@ -284,20 +310,6 @@ static int read_row("""),
     (void)error;
     if (status == DSQ_OK && (*record)->kind""")],
            [LINEARIZE_KILL_THROUGH, CRASH_THROUGH]),
-    Mutant("pushed-after-published", "a record takes its place in the queue after it can be seen",
-           [("persist/tier_write.c",
-             """    if (tier->committer != NULL) {
-        dsq_committer_push(tier->committer, write->record);
-        dsq_perturb();
-    }
-    if (!dsq_table_publish(shard, place, write->record)) {""",
-             """    bool published = dsq_table_publish(shard, place, write->record);
-    if (tier->committer != NULL) {
-        dsq_perturb();
-        dsq_committer_push(tier->committer, write->record);
-    }
-    if (!published) {""")],
-           [LINEARIZE_KILL_LAZY, CRASH_LAZY]),
     Mutant("flush-does-not-wait", "a flush returns without waiting for its marker",
            [("persist/tier.c",
              """    return dsq_committer_flush(tier->committer, deadline_ns, error);""",
