@@ -13,9 +13,9 @@
  *     recycle     a writer frees a record of its own that has ripened, just before it allocates one
  *
  * Bound: dsq_reclaim_is_full is true once the bytes retired since the last round exceed the cap (so
- * that twice the cap may wait in all, and a few MiB that are ripe); writers then wait on the reclaimer before they begin
- * (dsq_reclaim_wait), never inside a critical section.  A frozen reader therefore stops writers at
- * the cap, and nobody else.
+ * that twice the cap may wait in all, besides what is ripe); writers then wait on the reclaimer
+ * before they begin (dsq_reclaim_wait), never inside a critical section.  A frozen reader therefore
+ * stops writers at the cap, and nobody else.
  *
  * A node may be retired once nobody can find it any more; readers that found it earlier are inside
  * a critical section that began before, and the grace period waits for exactly those.
