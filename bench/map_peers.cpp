@@ -2,6 +2,7 @@
 // and put here.
 #include "bench/map_peers.h"
 
+#include <cstddef>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -91,6 +92,41 @@ struct cuckoo_map {
 };
 #endif
 
+#ifdef BENCH_HAVE_PAPAYA
+// bench/papaya/src/lib.rs
+extern "C" {
+void *papaya_peer_new(void);
+void papaya_peer_free(void *map);
+std::ptrdiff_t papaya_peer_get(const void *map, const void *key, std::size_t key_size, void *value);
+void papaya_peer_put(const void *map, const void *key, std::size_t key_size, const void *value,
+                     std::size_t value_size);
+}
+
+struct papaya_map {
+    void *records = papaya_peer_new();
+
+    papaya_map() = default;
+    papaya_map(const papaya_map &) = delete;
+    papaya_map &operator=(const papaya_map &) = delete;
+    ~papaya_map()
+    {
+        papaya_peer_free(records);
+    }
+
+    bool get(map_bytes key, map_buffer *value)
+    {
+        std::ptrdiff_t size = papaya_peer_get(records, key.data, key.size, value->data);
+        value->size = size < 0 ? 0 : static_cast<std::size_t>(size);
+        return size >= 0;
+    }
+
+    void put(map_bytes key, map_bytes value)
+    {
+        papaya_peer_put(records, key.data, key.size, value.data, value.size);
+    }
+};
+#endif
+
 template <typename Map> struct peer {
     static void *create(const map_config *)
     {
@@ -139,6 +175,9 @@ const map_ops tbb_ops = peer<tbb_map>::named("tbb::concurrent_hash_map");
 #ifdef BENCH_HAVE_LIBCUCKOO
 const map_ops cuckoo = peer<cuckoo_map>::named("libcuckoo");
 #endif
+#ifdef BENCH_HAVE_PAPAYA
+const map_ops papaya = peer<papaya_map>::named("papaya");
+#endif
 
 } // namespace
 
@@ -149,6 +188,9 @@ const map_ops *const map_peers[] = {
 #endif
 #ifdef BENCH_HAVE_LIBCUCKOO
     &cuckoo,
+#endif
+#ifdef BENCH_HAVE_PAPAYA
+    &papaya,
 #endif
     nullptr,
 };
