@@ -1,9 +1,10 @@
 /*
  * Progress while others are frozen: threads hammer a few hot records; now and then some are parked
  * by a signal at whatever instruction they were at, and the rest must complete a number of
- * operations, and the store commits, before the parked ones go on.
+ * operations, and the store commits, before the parked ones go on.  Any map of stress/map_ops.h can
+ * be judged; one with a lock does not pass (map_locked, the control).
  *
- * Only a stop inside this library's own code counts.  The interrupted program counter says where a
+ * Only a stop inside the map's own shared object counts.  The interrupted program counter says where a
  * thread was: one stopped in another shared object (malloc, memcpy) may hold the allocator's lock,
  * which is outside the promise; it is let go and parked again.  After some tries a thread that
  * sleeps in a wait of the library's is taken as well: in writethrough mode they hardly do anything
@@ -25,14 +26,12 @@
 #include <dictsqlite.h>
 
 #include "stress/freeze_worker.h"
+#include "stress/map_ops.h"
 #include "stress/options.h"
 #include "stress/random.h"
 #include "stress/verdict.h"
 
 #define THREADS_MAX 64
-#define HOT_CAPACITY 4096
-#define FLUSH_INTERVAL_MS 2
-#define FLUSH_TIMEOUT_MS 20000
 /* What each running thread must complete while others are parked, and may at most. */
 #define OPERATIONS_PER_FREEZE 200
 /* What each may complete at each try to park one: enough to be busy when the signal comes. */
@@ -40,20 +39,24 @@
 /* A freeze begins with little retired, and parks no more threads with much. */
 #define RETIRED_BYTES_LOW ((uint64_t)1024 * 1024)
 #define RETIRED_BYTES_HIGH ((uint64_t)3 * 1024 * 1024)
-#define PROGRESS_TIMEOUT_S 20
 #define PARK_TRIES 100
 #define AWAKE_TRIES 20
 
 struct parameters {
     uint64_t threads;
     uint64_t freezes;
+    uint64_t seconds;
     uint64_t seed;
+    uint64_t capacity;
+    uint64_t patience;
     int mode;
+    const char *map;
     const char *path;
 };
 
 struct freezer {
-    dsq_db *db;
+    const struct map_ops *ops;
+    void *map;
     const struct parameters *parameters;
     struct stress_random random;
     const void *library; /* where it is mapped */
@@ -62,12 +65,22 @@ struct freezer {
     uint64_t parked_elsewhere;
     uint64_t freezes;
     uint64_t completed; /* operations, while others were parked */
+    double parked_s;    /* how long that took */
     uint64_t commits;
     uint64_t places; /* of stops */
     uintptr_t *stops;
 };
 
+const struct map_ops *const map_ops_all[] = {&map_dictsqlite, &map_rculfhash, &map_locked, NULL};
+
 static struct worker workers[THREADS_MAX];
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 /* Whether a stop at this address is one that the promise covers. */
 static bool is_ours(struct freezer *freezer, uintptr_t address, bool asleep_too)
@@ -100,20 +113,27 @@ static void limits_lift(const struct freezer *freezer)
     }
 }
 
-static uint64_t retired_bytes(const struct freezer *freezer)
+static struct map_counters counters(const struct freezer *freezer)
 {
-    struct dsq_stats stats;
-    dsq_stats(freezer->db, &stats);
-    return stats.retired_bytes;
+    struct map_counters counters = {0};
+    if (freezer->ops->count != NULL) {
+        freezer->ops->count(freezer->map, &counters);
+    }
+    return counters;
+}
+
+static double deadline(const struct freezer *freezer)
+{
+    return now_s() + (double)freezer->parameters->patience;
 }
 
 /* Holds the workers back until the library has freed what they retired. */
 static bool wait_retired_low(const struct freezer *freezer)
 {
-    time_t deadline = time(NULL) + PROGRESS_TIMEOUT_S;
+    double end = deadline(freezer);
     limits_set(freezer, 0);
-    while (retired_bytes(freezer) > RETIRED_BYTES_LOW) {
-        if (time(NULL) > deadline) {
+    while (counters(freezer).retired_bytes > RETIRED_BYTES_LOW) {
+        if (now_s() > end) {
             stress_violation("with no thread parked nothing is reclaimed");
             return false;
         }
@@ -126,7 +146,7 @@ static bool wait_retired_low(const struct freezer *freezer)
 static bool park(struct freezer *freezer, struct worker *worker)
 {
     for (int i = 0; i < PARK_TRIES && !stress_failed(); i++) {
-        if (retired_bytes(freezer) > RETIRED_BYTES_HIGH) {
+        if (counters(freezer).retired_bytes > RETIRED_BYTES_HIGH) {
             return false;
         }
         limits_set(freezer, OPERATIONS_PER_TRY);
@@ -157,30 +177,47 @@ static bool all_at_limit(struct freezer *freezer, uint64_t first_running)
     return true;
 }
 
+static uint64_t completed_by(const struct freezer *freezer, uint64_t first_running)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = first_running; i < freezer->parameters->threads; i++) {
+        sum += atomic_load(&workers[i].completed);
+    }
+    return sum;
+}
+
+/* What was written meanwhile must be on disk, by a commit made meanwhile. */
+static void commit_check(struct freezer *freezer, uint64_t commits_before)
+{
+    int64_t patience_ms = (int64_t)(1000 * freezer->parameters->patience);
+    if (freezer->ops->flush(freezer->map, patience_ms) == MAP_OK &&
+        counters(freezer).commits == commits_before) {
+        stress_violation("no commit while threads were parked");
+    }
+    freezer->commits += counters(freezer).commits - commits_before;
+}
+
 /* Workers from first_running on have to complete their operations, and the store a commit. */
 static void progress_check(struct freezer *freezer, uint64_t first_running)
 {
-    struct dsq_stats before, after;
-    time_t deadline = time(NULL) + PROGRESS_TIMEOUT_S;
-    dsq_stats(freezer->db, &before);
+    double start = now_s();
+    double end = deadline(freezer);
+    uint64_t completed_before = completed_by(freezer, first_running);
+    uint64_t commits_before = counters(freezer).commits;
     limits_set(freezer, OPERATIONS_PER_FREEZE);
     while (!all_at_limit(freezer, first_running) && !stress_failed()) {
-        if (time(NULL) > deadline) {
+        if (now_s() > end) {
             stress_violation("with %" PRIu64 " threads parked the others stand still",
                              first_running);
         }
         worker_pause();
     }
-    if (freezer->parameters->mode != DSQ_MODE_MEMORY && !stress_failed()) {
-        int status = dsq_flush(freezer->db, FLUSH_TIMEOUT_MS);
-        stress_expect(freezer->db, "dsq_flush while threads are parked", status, status == DSQ_OK);
-    }
-    dsq_stats(freezer->db, &after);
     freezer->freezes++;
-    freezer->commits += after.commits - before.commits;
-    freezer->completed += (freezer->parameters->threads - first_running) * OPERATIONS_PER_FREEZE;
-    if (freezer->parameters->mode != DSQ_MODE_MEMORY && after.commits == before.commits) {
-        stress_violation("no commit while %" PRIu64 " threads were parked", first_running);
+    freezer->parked_s += now_s() - start;
+    freezer->completed += completed_by(freezer, first_running) - completed_before;
+    if (freezer->parameters->mode != DSQ_MODE_MEMORY && freezer->ops->flush != NULL &&
+        !stress_failed()) {
+        commit_check(freezer, commits_before);
     }
 }
 
@@ -227,67 +264,75 @@ static void figures_print(struct freezer *freezer)
     printf("of them asleep in a wait of the library's: %" PRIu64 "; %" PRIu64
            " stops elsewhere let go\n",
            freezer->parked_asleep, freezer->parked_elsewhere);
-    printf("meanwhile the others completed %" PRIu64 " operations, the store %" PRIu64 " commits\n",
-           freezer->completed, freezer->commits);
+    printf("meanwhile the others completed %" PRIu64 " operations in %.3f s, the store %" PRIu64
+           " commits\n",
+           freezer->completed, freezer->parked_s, freezer->commits);
     if (freezer->freezes == 0 && !stress_failed()) {
         stress_violation("no thread could be parked inside the library");
     }
 }
 
-static void freezer_run(const struct parameters *parameters, dsq_db *db)
+static void freezer_run(struct freezer *freezer)
 {
-    struct freezer freezer = {.db = db, .parameters = parameters};
-    Dl_info library;
-    freezer.random.state = parameters->seed;
-    freezer.stops = calloc(parameters->freezes * parameters->threads, sizeof *freezer.stops);
-    if (freezer.stops == NULL || dladdr(dlsym(RTLD_DEFAULT, "dsq_put"), &library) == 0 ||
-        !worker_prepare()) {
-        stress_violation("cannot start");
-        free(freezer.stops);
-        return;
-    }
-    freezer.library = library.dli_fbase;
+    const struct parameters *parameters = freezer->parameters;
+    double end = parameters->seconds != 0 ? now_s() + (double)parameters->seconds : 1e300;
     for (uint64_t i = 0; i < parameters->threads && !stress_failed(); i++) {
-        worker_start(&workers[i], db, stress_mix3(parameters->seed, i, 5));
+        worker_start(&workers[i], freezer->ops, freezer->map, stress_mix3(parameters->seed, i, 5));
     }
-    for (uint64_t i = 0; i < parameters->freezes && !stress_failed(); i++) {
-        freeze_once(&freezer);
+    for (uint64_t i = 0; i < parameters->freezes && now_s() < end && !stress_failed(); i++) {
+        freeze_once(freezer);
     }
     for (uint64_t i = 0; i < parameters->threads && !stress_failed(); i++) {
         worker_join(&workers[i]);
     }
-    figures_print(&freezer);
-    free(freezer.stops);
+    figures_print(freezer);
 }
 
-static int database_run(const struct parameters *parameters, const char *path)
+static int map_run(const struct parameters *parameters, const char *path)
 {
-    struct dsq_error error = {.status = DSQ_OK};
-    struct dsq_options options = {.persist_mode = parameters->mode,
-                                  .hot_capacity = HOT_CAPACITY,
-                                  .flush_interval_ms = FLUSH_INTERVAL_MS,
-                                  .error = &error};
-    dsq_db *db;
-    if (dsq_open(path, &options, &db) != DSQ_OK) {
-        stress_violation("dsq_open: %s", error.message);
-        return stress_verdict();
+    struct map_config config = {.mode = parameters->mode,
+                                .capacity = parameters->capacity,
+                                .path = path,
+                                .queue_bytes = DSQ_DEFAULT_QUEUE_BYTES};
+    struct freezer freezer = {.ops = map_ops_find(parameters->map), .parameters = parameters};
+    Dl_info library;
+    freezer.random.state = parameters->seed;
+    freezer.stops = calloc(parameters->freezes * parameters->threads, sizeof *freezer.stops);
+    if (freezer.ops == NULL || freezer.stops == NULL || !worker_prepare() ||
+        dladdr(dlsym(RTLD_DEFAULT, freezer.ops->symbol), &library) == 0 ||
+        (freezer.map = freezer.ops->create(&config)) == NULL) {
+        fprintf(stderr, "cannot start\n");
+        free(freezer.stops);
+        return 2;
     }
-    freezer_run(parameters, db);
+    freezer.library = library.dli_fbase;
+    freezer_run(&freezer);
+    free(freezer.stops);
+    /* After a failure a thread may still be inside. */
     if (!stress_failed()) {
-        int status = dsq_close(db);
-        stress_expect(db, "dsq_close", status, status == DSQ_OK);
+        freezer.ops->destroy(freezer.map);
     }
     return stress_verdict();
 }
 
 int main(int argc, char **argv)
 {
-    struct parameters parameters = {.threads = 4, .freezes = 200, .mode = DSQ_MODE_LAZY};
+    struct parameters parameters = {.threads = 4,
+                                    .freezes = 200,
+                                    .capacity = 4096,
+                                    .patience = 20,
+                                    .mode = DSQ_MODE_LAZY,
+                                    .map = "dictsqlite"};
     const struct stress_option options[] = {
         {"threads", STRESS_NUMBER, &parameters.threads, "threads, at least 2"},
         {"freezes", STRESS_NUMBER, &parameters.freezes, "how often to park some of them"},
+        {"seconds", STRESS_NUMBER, &parameters.seconds,
+         "how long at most; 0: as long as that takes"},
         {"seed", STRESS_NUMBER, &parameters.seed, "of all random choices; 0: a fresh one"},
+        {"capacity", STRESS_NUMBER, &parameters.capacity, "hot records, or unbounded"},
+        {"patience", STRESS_NUMBER, &parameters.patience, "seconds in which the others must go on"},
         {"mode", STRESS_MODE, &parameters.mode, "memory, lazy or writethrough"},
+        {"map", STRESS_TEXT, &parameters.map, "dictsqlite, rculfhash, or locked: not to pass"},
         {"path", STRESS_TEXT, &parameters.path, "a file that does not exist"},
     };
     size_t option_count = sizeof options / sizeof options[0];
@@ -304,14 +349,14 @@ int main(int argc, char **argv)
     char directory[] = "/tmp/dictsqlite-freeze-XXXXXX";
     char path[sizeof directory + sizeof "/freeze.db"];
     if (parameters.path != NULL || parameters.mode == DSQ_MODE_MEMORY) {
-        return database_run(&parameters, parameters.path);
+        return map_run(&parameters, parameters.path);
     }
     if (mkdtemp(directory) == NULL) {
         perror("mkdtemp");
         return 2;
     }
     snprintf(path, sizeof path, "%s/freeze.db", directory);
-    int result = database_run(&parameters, path);
+    int result = map_run(&parameters, path);
     if (result == 0) {
         unlink(path);
         rmdir(directory);

@@ -10,17 +10,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <dictsqlite.h>
-
+#include "stress/map_ops.h"
 #include "stress/random.h"
 
-enum operation { GET, PUT, DELETE, CONTAINS, VIEW, GET_OR_PUT, OPERATION_COUNT };
+enum operation { GET, PUT, REMOVE, POP, ADD, CAS, INCR, OPERATION_COUNT };
 
 extern const char *const operation_names[OPERATION_COUNT];
 
 struct worker {
     pthread_t thread;
-    dsq_db *db;
+    const struct map_ops *ops;
+    void *map;
     struct stress_random random;
     atomic_bool stop;
     _Atomic uint64_t completed;
@@ -36,7 +36,7 @@ struct worker {
 bool worker_prepare(void);
 
 /* Starts the thread; returns once it may be parked. */
-bool worker_start(struct worker *worker, dsq_db *db, uint64_t seed);
+bool worker_start(struct worker *worker, const struct map_ops *ops, void *map, uint64_t seed);
 
 /* Stops it wherever it is; returns once it stands still, at stopped_at. */
 bool worker_park(struct worker *worker);

@@ -40,6 +40,8 @@ struct parameters {
     const char *path;
 };
 
+const struct map_ops *const map_ops_all[] = {&map_dictsqlite, &map_table, &map_rculfhash, NULL};
+
 static void sleep_s(uint64_t seconds)
 {
     struct timespec rest = {.tv_nsec = 10000000};
@@ -152,7 +154,7 @@ static int run_all(struct linearize_run *run, const struct parameters *parameter
     static struct linearize_worker workers[LINEARIZE_THREADS_MAX];
     struct linearize_kill kill = {
         .run = run,
-        .config = {parameters->mode, parameters->capacity, path},
+        .config = {.mode = parameters->mode, .capacity = parameters->capacity, .path = path},
         .seconds = parameters->seconds,
         .work_us = 1000 * parameters->kill,
     };

@@ -33,7 +33,7 @@ static void raise(_Atomic uint64_t *number, uint64_t to)
 static void flush(struct linearize_life *life)
 {
     uint64_t call = linearize_now_ns();
-    if (life->run->ops->flush(life->run->map) == MAP_OK) {
+    if (life->run->ops->flush(life->run->map, -1) == MAP_OK) {
         raise(&life->page->flushed, call);
     }
 }

@@ -53,7 +53,7 @@ static enum map_status call(struct linearize_run *run, struct whole_operation *w
     case WHOLE_WALK:
         return run->ops->walk(run->map, visit, &sighting);
     case WHOLE_FLUSH:
-        status = run->ops->flush(run->map);
+        status = run->ops->flush(run->map, -1);
         return status == MAP_OK ? run->ops->walk_stored(run->file, visit, &sighting) : status;
     case WHOLE_KIND_COUNT:
         break;

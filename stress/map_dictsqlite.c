@@ -39,7 +39,7 @@ static void *create(const struct map_config *config)
         .hot_capacity = config->capacity,
         .flush_interval_ms = FLUSH_INTERVAL_MS,
         .buffer_size = BUFFER_SIZE,
-        .queue_bytes = QUEUE_BYTES,
+        .queue_bytes = config->queue_bytes != 0 ? config->queue_bytes : QUEUE_BYTES,
         .error = &error,
     };
     dsq_db *db;
@@ -67,6 +67,14 @@ static void describe(void *map)
            ", resizes %" PRIu64 ", retired bytes %" PRIu64 "\n",
            stats.hits, stats.misses, stats.evictions, stats.commits, stats.resizes,
            stats.retired_bytes);
+}
+
+static void count(void *map, struct map_counters *counters)
+{
+    struct dsq_stats stats;
+    dsq_stats(map, &stats);
+    counters->commits = stats.commits;
+    counters->retired_bytes = stats.retired_bytes;
 }
 
 static void nothing(void *map)
@@ -140,9 +148,9 @@ static enum map_status incr(void *map, struct map_bytes key, int64_t delta, int6
     return status_of(map, "dsq_fetch_add", status);
 }
 
-static enum map_status length(void *map, uint64_t *count)
+static enum map_status length(void *map, uint64_t *records)
 {
-    return status_of(map, "dsq_count", dsq_count(map, count));
+    return status_of(map, "dsq_count", dsq_count(map, records));
 }
 
 static enum map_status walk(void *map, map_visitor visit, void *context)
@@ -161,16 +169,18 @@ static enum map_status walk(void *map, map_visitor visit, void *context)
     return status == DSQ_ABSENT ? MAP_OK : status_of(map, "dsq_cursor_next", status);
 }
 
-static enum map_status flush(void *map)
+static enum map_status flush(void *map, int64_t timeout_ms)
 {
-    return status_of(map, "dsq_flush", dsq_flush(map, -1));
+    return status_of(map, "dsq_flush", dsq_flush(map, timeout_ms));
 }
 
 const struct map_ops map_dictsqlite = {
     .name = "dictsqlite",
+    .symbol = "dsq_put",
     .create = create,
     .destroy = destroy,
     .describe = describe,
+    .count = count,
     .thread_enter = nothing,
     .thread_exit = nothing,
     .get = get,

@@ -3,18 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct map_ops *const all[] = {&map_dictsqlite, &map_rculfhash, &map_table};
-
 const struct map_ops *map_ops_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(all[i]->name, name) == 0) {
-            return all[i];
+    for (const struct map_ops *const *map = map_ops_all; *map != NULL; map++) {
+        if (strcmp((*map)->name, name) == 0) {
+            return *map;
         }
     }
     fprintf(stderr, "no map is called \"%s\"; there are:", name);
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        fprintf(stderr, " %s", all[i]->name);
+    for (const struct map_ops *const *map = map_ops_all; *map != NULL; map++) {
+        fprintf(stderr, " %s", (*map)->name);
     }
     fprintf(stderr, "\n");
     return NULL;

@@ -37,16 +37,25 @@ struct map_buffer {
 typedef void (*map_visitor)(void *context, struct map_bytes key, struct map_bytes value);
 
 struct map_config {
-    int mode;          /* enum dsq_persist_mode, for a map that has such */
-    uint64_t capacity; /* records kept in memory; UINT64_MAX: all */
-    const char *path;  /* of a map that has a file */
+    int mode;             /* enum dsq_persist_mode, for a map that has such */
+    uint64_t capacity;    /* records kept in memory; UINT64_MAX: all */
+    const char *path;     /* of a map that has a file */
+    uint64_t queue_bytes; /* that may wait to be stored; 0: few, so that writers have to wait */
+};
+
+struct map_counters {
+    uint64_t commits;       /* transactions on disk */
+    uint64_t retired_bytes; /* unlinked and not yet freed */
 };
 
 struct map_ops {
     const char *name;
+    /* A function of the shared object that holds the map's code, for programs that look where a thread is. */
+    const char *symbol;
     void *(*create)(const struct map_config *config); /* NULL: MAP_ERROR */
     bool (*destroy)(void *map);
-    void (*describe)(void *map); /* prints a line of its counters; may be NULL */
+    void (*describe)(void *map); /* prints a line of its counters */
+    void (*count)(void *map, struct map_counters *counters);
     void (*thread_enter)(void *map);
     void (*thread_exit)(void *map);
     enum map_status (*get)(void *map, struct map_bytes key, struct map_buffer *value);
@@ -64,15 +73,19 @@ struct map_ops {
     enum map_status (*length)(void *map, uint64_t *length);
     /* Every key that is there throughout once, with a value that it has meanwhile. */
     enum map_status (*walk)(void *map, map_visitor visit, void *context);
-    /* What was acknowledged before it is in the map's file when it returns. */
-    enum map_status (*flush)(void *map);
+    /* What was acknowledged before it is in the map's file when it returns; no timeout if negative. */
+    enum map_status (*flush)(void *map, int64_t timeout_ms);
     /* What that file holds, read past the map, at one moment. */
     enum map_status (*walk_stored)(const char *path, map_visitor visit, void *context);
 };
 
 extern const struct map_ops map_dictsqlite;
+extern const struct map_ops map_locked;
 extern const struct map_ops map_rculfhash;
 extern const struct map_ops map_table;
+
+/* Those that a program judges, ended by NULL: each program has its own list. */
+extern const struct map_ops *const map_ops_all[];
 
 /* The map of that name; NULL, and the names there are on stderr, if there is none. */
 const struct map_ops *map_ops_find(const char *name);

@@ -201,6 +201,7 @@ static enum map_status cas(void *map, struct map_bytes key, struct map_bytes exp
 
 const struct map_ops map_rculfhash = {
     .name = "rculfhash",
+    .symbol = "cds_lfht_lookup",
     .create = create,
     .destroy = destroy,
     .thread_enter = nothing,

@@ -40,7 +40,7 @@ QUEUE = "queue_order --threads 4"
 RECLAIM = "reclaim_age --threads 4 --cap 65536"
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
-FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy"
+FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy --patience 5"
 # Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
 SCHEDULES = "tests/test_core_schedules"
 

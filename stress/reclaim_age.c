@@ -35,8 +35,6 @@
 /* What an object counts as, whatever it is. */
 #define OBJECT_BYTES 1024
 #define RECORD_VALUE_BYTES 200
-/* Ripe records of all stripes, a list and its surplus each: see core/reclaim.h. */
-#define RIPE_BYTES_MAX (UINT64_C(16) * 1024 * 1024)
 /* Ages from a microsecond up, by powers of two; the last bin holds the rest. */
 #define AGE_BINS 24
 #define SECTION_LONG_US 20000
@@ -189,7 +187,8 @@ static uint64_t bound(void)
 {
     uint64_t write = OBJECT_BYTES + dsq_record_footprint(sizeof(uint64_t), RECORD_VALUE_BYTES);
     uint64_t waiting = 2 * (parameters.cap + parameters.threads * write);
-    return waiting + (waiting < RIPE_BYTES_MAX ? waiting : RIPE_BYTES_MAX);
+    uint64_t ripe = waiting < DSQ_RECLAIM_RIPE_BYTES_MAX ? waiting : DSQ_RECLAIM_RIPE_BYTES_MAX;
+    return waiting + ripe;
 }
 
 static void bound_check(void)
