@@ -47,6 +47,7 @@ static uint64_t evict_slot(struct dsq_map *map, struct dsq_table *shard, struct 
     if (record->kind == DSQ_RECORD_VALUE && dsq_load_relaxed(&map->complete)) {
         dsq_store_release(&map->complete, false);
     }
+    dsq_table_count_record(shard, record);
     dsq_perturb();
     /* Releases the cleared flag to whoever acquires the REMOVED word. */
     if (!dsq_cas_acq_rel(victim->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {

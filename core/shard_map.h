@@ -74,8 +74,13 @@ bool dsq_map_has_room(const struct dsq_map *map, const struct dsq_table *shard);
 /* To be called by the committer after records became CLEAN and before it trims. */
 void dsq_map_advance_clean_epoch(struct dsq_map *map);
 
-/* Sums over the shards: each exact when nothing is concurrent. */
+/*
+ * The values: every change that returned before the call is counted, none that begins after it, and of
+ * the others any.  Walks a shard in which a thread stays between claiming a change and adding it.
+ */
 uint64_t dsq_map_values(const struct dsq_map *map);
+
+/* Sums over the shards: each exact when nothing is concurrent. */
 uint64_t dsq_map_records(const struct dsq_map *map);
 uint64_t dsq_map_bytes(const struct dsq_map *map);
 uint64_t dsq_map_evictions(const struct dsq_map *map);

@@ -350,18 +350,29 @@ static void note_change(struct dsq_record *record, const struct dsq_record *old)
     }
 }
 
-/* Relaxed look first: a bit that is gone does not come back while the record is published. */
+/* A look first: a bit that is gone does not come back while the record is published. */
 static bool claim_change(struct dsq_record *record)
 {
     return (dsq_load_relaxed(&record->refs) & DSQ_RECORD_UNCOUNTED) != 0 &&
            (dsq_and_acq_rel(&record->refs, ~DSQ_RECORD_UNCOUNTED) & DSQ_RECORD_UNCOUNTED) != 0;
 }
 
+/*
+ * `counting` goes up before the claim: whoever finds the change claimed (acquire) and returns is
+ * counted already, or dsq_map_values sees that a count is under way.
+ */
 static void count_change(struct dsq_table *table, struct dsq_record *record)
 {
-    if (record != NULL && claim_change(record)) {
-        dsq_add_relaxed(&table->values, (record->flags & DSQ_RECORD_ADDS_VALUE) != 0 ? 1 : -1);
+    if (record == NULL || (dsq_load_acquire(&record->refs) & DSQ_RECORD_UNCOUNTED) == 0) {
+        return;
     }
+    dsq_add_seq_cst(&table->counting, 1);
+    dsq_perturb();
+    if (claim_change(record)) {
+        dsq_perturb();
+        dsq_add_seq_cst(&table->values, (record->flags & DSQ_RECORD_ADDS_VALUE) != 0 ? 1 : -1);
+    }
+    dsq_sub_seq_cst(&table->counting, 1);
 }
 
 /*
@@ -409,9 +420,13 @@ bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct 
     return true;
 }
 
-void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record)
+void dsq_table_count_record(struct dsq_table *table, struct dsq_record *record)
 {
     count_change(table, record);
+}
+
+void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record)
+{
     dsq_sub_relaxed(&table->live, 1);
     if (value_count(record) != 0) {
         /* Whoever counts without this value also sees that the hot tier is not complete. */
@@ -424,6 +439,7 @@ bool dsq_table_remove(struct dsq_table *table, struct dsq_place *place)
 {
     uint64_t expected = place->word;
 
+    count_change(table, place->record);
     dsq_perturb();
     /* Linearization point of a removal. */
     if (!dsq_cas_acq_rel(place->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {

@@ -37,6 +37,7 @@ struct dsq_table {
     /* Written by every insertion and removal. */
     DSQ_CACHE_ALIGNED _Atomic int64_t live; /* occupied slots of all generations */
     _Atomic int64_t values;                 /* those whose record is a DSQ_RECORD_VALUE */
+    _Atomic int64_t counting;               /* threads between claiming a change and adding it */
     _Atomic int64_t bytes;                  /* footprint of all records */
     _Atomic uint64_t resizes;
     _Atomic uint64_t evictions;

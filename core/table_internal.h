@@ -222,6 +222,9 @@ void dsq_migration_move(struct dsq_table *table, struct dsq_slots *slots, _Atomi
 void dsq_migration_move_key(struct dsq_table *table, struct dsq_slots *slots,
                             const struct dsq_record *record);
 
+/* Before a record is unlinked: its publication is counted, so that what follows is counted after it. */
+void dsq_table_count_record(struct dsq_table *table, struct dsq_record *record);
+
 /* Accounts a slot that became REMOVED, or a MOVED one whose record was not copied. */
 void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record);
 

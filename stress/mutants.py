@@ -32,6 +32,7 @@ LINEARIZE_GROWING = "linearize --threads 4 --keys 16 --storm 2 --mode memory"
 LINEARIZE_CROWDED = "linearize --threads 4 --keys 16 --capacity 4 --mode lazy"
 # More keys than stay hot, and rounds long enough for a key to be written, committed and evicted in one.
 LINEARIZE_COLD = "linearize --threads 4 --keys 256 --capacity 32 --operations 8000 --mode lazy"
+LINEARIZE_WHOLE = "linearize --threads 4 --whole 16 --mode memory"
 LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writethrough"
 LINEARIZE_WHOLE = "linearize --threads 4 --keys 16 --capacity 4 --whole 32 --mode lazy"
 LINEARIZE_KILL_THROUGH = "linearize --threads 4 --keys 4 --kill 20 --mode writethrough"
@@ -72,14 +73,9 @@ MUTANTS = [
         dsq_perturb();""",
              """    } else if (!*retry) {
         if (lease->own && !promote_always) {
-            take_out(tier, lease->placeholder);
+            dsq_tier_take_out(tier, lease->placeholder);
         }
         dsq_perturb();"""),
-            ("persist/tier_lease.c",
-             """static int read_row(""",
-             """static void take_out(struct dsq_tier *tier, struct dsq_record *placeholder);
-
-static int read_row("""),
             ("persist/tier_lease.c",
              """    if (promoted) {
         lease->own = false;
@@ -253,9 +249,9 @@ static int read_row("""),
            [LINEARIZE_GROWING, GROWING]),
     Mutant("witness-reread", "a change reports what it finds afterwards, not what it replaced",
            [("persist/tier_change.c",
-             """        verdict = remove_or_write(attempt, place);
+             """        verdict = write_change(attempt, place);
     } else {""",
-             """        verdict = remove_or_write(attempt, place);
+             """        verdict = write_change(attempt, place);
         dsq_perturb();
         if (verdict == VERDICT_HAPPENED && present != NULL) {
             struct dsq_record *again =
@@ -274,6 +270,11 @@ static int read_row("""),
 #include "persist/tier_internal.h"
 """)],
            [LINEARIZE_GROWING]),
+    Mutant("claimed-means-counted", "a length trusts the counter while a claimed change is not added yet",
+           [("core/shard_map.c",
+             """        if (dsq_load_seq_cst(&shard->counting) == 0) {""",
+             """        if (dsq_load_seq_cst(&shard->counting) >= 0) {""")],
+           [LINEARIZE_WHOLE]),
     Mutant("evicted-while-copied", "a record is evicted in the next table while its copier is at work",
            [("core/clock.c",
              """    if (victim->slots != root) {
