@@ -32,7 +32,7 @@ LINEARIZE_GROWING = "linearize --threads 4 --keys 16 --storm 2 --mode memory"
 LINEARIZE_CROWDED = "linearize --threads 4 --keys 16 --capacity 4 --mode lazy"
 # More keys than stay hot, and rounds long enough for a key to be written, committed and evicted in one.
 LINEARIZE_COLD = "linearize --threads 4 --keys 256 --capacity 32 --operations 8000 --mode lazy"
-LINEARIZE_WHOLE = "linearize --threads 4 --whole 16 --mode memory"
+LINEARIZE_LENGTHS = "linearize --threads 4 --whole 16 --mode memory"
 LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writethrough"
 LINEARIZE_WHOLE = "linearize --threads 4 --keys 16 --capacity 4 --whole 32 --mode lazy"
 LINEARIZE_KILL_THROUGH = "linearize --threads 4 --keys 4 --kill 20 --mode writethrough"
@@ -274,7 +274,7 @@ MUTANTS = [
            [("core/shard_map.c",
              """        if (dsq_load_seq_cst(&shard->counting) == 0) {""",
              """        if (dsq_load_seq_cst(&shard->counting) >= 0) {""")],
-           [LINEARIZE_WHOLE]),
+           [LINEARIZE_LENGTHS]),
     Mutant("evicted-while-copied", "a record is evicted in the next table while its copier is at work",
            [("core/clock.c",
              """    if (victim->slots != root) {
