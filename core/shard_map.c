@@ -157,8 +157,9 @@ static bool walk_values(struct dsq_table *shard, int64_t *values)
 }
 
 /*
- * While no change is claimed and not yet added, the counter holds what has returned.  A thread that
- * stays in between, frozen say, is not waited for.
+ * While no change is claimed and not yet added, the counter holds what has returned; one claimed between
+ * the two loads is the fault that core/shard_map.h names.  A thread that stays in between, frozen
+ * say, is not waited for.
  */
 static int64_t count_values(struct dsq_table *shard)
 {

@@ -75,8 +75,9 @@ bool dsq_map_has_room(const struct dsq_map *map, const struct dsq_table *shard);
 void dsq_map_advance_clean_epoch(struct dsq_map *map);
 
 /*
- * The values: every change that returned before the call is counted, none that begins after it, and of
- * the others any.  Walks a shard in which a thread stays between claiming a change and adding it.
+ * The values: exact when nothing is concurrent.  Known fault: a change that is claimed after the look at
+ * `counting` and not yet added, and one that follows it and is, make the sum off by one.  Walks a
+ * shard in which a thread stays between claiming a change and adding it.
  */
 uint64_t dsq_map_values(const struct dsq_map *map);
 
