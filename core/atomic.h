@@ -45,10 +45,6 @@
     atomic_fetch_sub_explicit((object), (value), memory_order_seq_cst)
 #define dsq_exchange_acq_rel(object, value)                                                        \
     atomic_exchange_explicit((object), (value), memory_order_acq_rel)
-#define dsq_or_relaxed(object, value)                                                              \
-    atomic_fetch_or_explicit((object), (value), memory_order_relaxed)
-#define dsq_and_acq_rel(object, value)                                                             \
-    atomic_fetch_and_explicit((object), (value), memory_order_acq_rel)
 #define dsq_or_acq_rel(object, value)                                                              \
     atomic_fetch_or_explicit((object), (value), memory_order_acq_rel)
 #define dsq_or_seq_cst(object, value)                                                              \

@@ -35,8 +35,7 @@ struct hand {
 static uint64_t evict_slot(struct dsq_map *map, struct dsq_table *shard, struct dsq_slots *root,
                            const struct candidate *victim)
 {
-    uint64_t expected = victim->word;
-    struct dsq_record *record = word_record(expected);
+    struct dsq_record *record = word_record(victim->word);
     uint64_t bytes = dsq_record_bytes(record);
 
     if (victim->slots != root) {
@@ -47,16 +46,11 @@ static uint64_t evict_slot(struct dsq_map *map, struct dsq_table *shard, struct 
     if (record->kind == DSQ_RECORD_VALUE && dsq_load_relaxed(&map->complete)) {
         dsq_store_release(&map->complete, false);
     }
-    dsq_table_count_record(shard, record);
-    dsq_perturb();
-    /* Releases the cleared flag to whoever acquires the REMOVED word. */
-    if (!dsq_cas_acq_rel(victim->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {
+    if (!dsq_table_unlink(shard, victim->slots, victim->slot, victim->word)) {
         return 0;
     }
-    dsq_add_relaxed(&victim->slots->removed, 1);
     dsq_add_relaxed(&shard->evictions, 1);
     dsq_ghost_note(&shard->ghost, record->hash);
-    dsq_table_account_removal(shard, record);
     dsq_record_release(map->reclaim, record);
     return bytes;
 }

@@ -33,11 +33,6 @@
  *
  * In memory mode, and for what was loaded from disk, a record is born CLEAN.
  *
- * Counting: a record whose publication changes the number of values carries the change in its flags
- * and the bit DSQ_RECORD_UNCOUNTED beside its reference count.  Whoever clears the bit adds the
- * change to the table's count: the publisher, or before it whoever replaces or removes the record.
- * So a write that has returned is counted together with all that it followed.
- *
  * References: one of the table from publication until unlinked, one of the queue from push until
  * the committer is done with it, one of each view, sleeper and loader.  Whoever drops the last
  * retires the record (core/reclaim.h), which frees it after a grace period; so a reader inside
@@ -76,11 +71,6 @@ enum dsq_record_kind {
 };
 
 #define DSQ_RECORD_EXTERNAL 0x01
-#define DSQ_RECORD_ADDS_VALUE 0x02    /* its publication makes one value more ... */
-#define DSQ_RECORD_REMOVES_VALUE 0x04 /* ... or one less */
-
-/* Of refs: the change above has not been added yet.  The rest is the count. */
-#define DSQ_RECORD_UNCOUNTED (UINT32_C(1) << 31)
 
 #define DSQ_INLINE_VALUE_MAX 4096
 #define DSQ_CLOCK_MAX 3
@@ -197,7 +187,7 @@ static inline bool dsq_record_move(struct dsq_record *record, enum dsq_record_st
 static inline bool dsq_record_try_acquire(struct dsq_record *record)
 {
     uint32_t refs = dsq_load_relaxed(&record->refs);
-    while ((refs & ~DSQ_RECORD_UNCOUNTED) != 0) {
+    while (refs != 0) {
         if (dsq_cas_relaxed(&record->refs, &refs, refs + 1)) {
             return true;
         }
@@ -208,7 +198,7 @@ static inline bool dsq_record_try_acquire(struct dsq_record *record)
 /* Drops a reference; true if it was the last, and the caller must retire the record. */
 static inline bool dsq_record_drop(struct dsq_record *record)
 {
-    return (dsq_sub_acq_rel(&record->refs, 1) & ~DSQ_RECORD_UNCOUNTED) == 1;
+    return dsq_sub_acq_rel(&record->refs, 1) == 1;
 }
 
 #endif

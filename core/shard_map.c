@@ -12,8 +12,6 @@
 #define SHARD_CAPACITY_MIN 256
 /* A header with a short key and a short value. */
 #define SMALL_RECORD_BYTES 64
-/* Looks at a counter under change before the values are counted by walking. */
-#define COUNT_TRIES 64
 /* Evictions that one insertion may have to do for those who could not, beyond its own size. */
 #define TRIM_MAX 8
 
@@ -138,39 +136,45 @@ static uint64_t non_negative(int64_t sum)
     return sum > 0 ? (uint64_t)sum : 0;
 }
 
-/* Counts by walking; false if memory runs out. */
-static bool walk_values(struct dsq_table *shard, int64_t *values)
+/* One window of the walk. */
+static int count_window(struct dsq_table *shard, uint64_t *position, uint64_t *count)
 {
     struct dsq_record_list list = {0};
-    uint64_t position = 0;
     int status;
 
-    *values = 0;
-    do {
-        dsq_read_lock();
-        status = dsq_table_walk(shard, &position, &list);
-        dsq_read_unlock();
-        *values += (int64_t)list.count;
-        dsq_record_list_clear(&list, shard->reclaim);
-    } while (status == DSQ_OK && position != 0);
-    return status == DSQ_OK;
+    dsq_read_lock();
+    status = dsq_table_walk(shard, position, &list);
+    dsq_read_unlock();
+    *count += list.count;
+    dsq_record_list_clear(&list, shard->reclaim);
+    return status;
 }
 
-/*
- * While no change is claimed and not yet added, the counter holds what has returned; one claimed between
- * the two loads is the fault that core/shard_map.h names.  A thread that stays in between, frozen
- * say, is not waited for.
- */
-static int64_t count_values(struct dsq_table *shard)
+static int count_shard(struct dsq_table *shard, uint64_t *count)
 {
-    int64_t values;
+    uint64_t position = 0;
+    uint64_t values;
+    int status;
 
-    for (unsigned i = 0; i < COUNT_TRIES; i++) {
-        if (dsq_load_seq_cst(&shard->counting) == 0) {
-            return dsq_load_seq_cst(&shard->values);
-        }
+    if (dsq_table_values_at_rest(shard, &values)) {
+        *count += values;
+        return DSQ_OK;
     }
-    return walk_values(shard, &values) ? values : dsq_load_seq_cst(&shard->values);
+    do {
+        status = count_window(shard, &position, count);
+    } while (status == DSQ_OK && position != 0);
+    return status;
+}
+
+int dsq_map_count(const struct dsq_map *map, uint64_t *count)
+{
+    int status = DSQ_OK;
+
+    *count = 0;
+    for (uint64_t i = 0; i < map->shard_count && status == DSQ_OK; i++) {
+        status = count_shard(&map->shards[i], count);
+    }
+    return status;
 }
 
 uint64_t dsq_map_values(const struct dsq_map *map)
@@ -178,7 +182,7 @@ uint64_t dsq_map_values(const struct dsq_map *map)
     int64_t sum = 0;
 
     for (uint64_t i = 0; i < map->shard_count; i++) {
-        sum += count_values(&map->shards[i]);
+        sum += dsq_table_values(&map->shards[i]);
     }
     return non_negative(sum);
 }

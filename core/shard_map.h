@@ -75,13 +75,14 @@ bool dsq_map_has_room(const struct dsq_map *map, const struct dsq_table *shard);
 void dsq_map_advance_clean_epoch(struct dsq_map *map);
 
 /*
- * The values: exact when nothing is concurrent.  Known fault: a change that is claimed after the look at
- * `counting` and not yet added, and one that follows it and is, make the sum off by one.  Walks a
- * shard in which a thread stays between claiming a change and adding it.
+ * The number of values: counts every change that returned before the call and none that begins after
+ * its return.  Lock-free: while changes are under way it looks at the records.  Outside critical
+ * sections.  DSQ_ERR_NOMEM.
  */
-uint64_t dsq_map_values(const struct dsq_map *map);
+int dsq_map_count(const struct dsq_map *map, uint64_t *count);
 
 /* Sums over the shards: each exact when nothing is concurrent. */
+uint64_t dsq_map_values(const struct dsq_map *map);
 uint64_t dsq_map_records(const struct dsq_map *map);
 uint64_t dsq_map_bytes(const struct dsq_map *map);
 uint64_t dsq_map_evictions(const struct dsq_map *map);

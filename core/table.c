@@ -5,6 +5,9 @@
 #include "core/perturb.h"
 #include "core/status.h"
 
+/* Looks at the census before the records are counted. */
+#define REST_TRIES 64
+
 /* Outcome of probing one generation. */
 enum probed {
     PROBED_FOUND,   /* place->record */
@@ -338,41 +341,35 @@ static int64_t byte_count(const struct dsq_record *record)
     return record != NULL ? (int64_t)dsq_record_bytes(record) : 0;
 }
 
-/* Before publishing: notes how the number of values will change; whoever comes first counts it. */
-static void note_change(struct dsq_record *record, const struct dsq_record *old)
-{
-    int64_t change = value_count(record) - value_count(old);
-
-    record->flags &= (uint8_t) ~(DSQ_RECORD_ADDS_VALUE | DSQ_RECORD_REMOVES_VALUE);
-    if (change != 0) {
-        record->flags |= change > 0 ? DSQ_RECORD_ADDS_VALUE : DSQ_RECORD_REMOVES_VALUE;
-        dsq_or_relaxed(&record->refs, DSQ_RECORD_UNCOUNTED); /* not shared yet */
-    }
-}
-
-/* A look first: a bit that is gone does not come back while the record is published. */
-static bool claim_change(struct dsq_record *record)
-{
-    return (dsq_load_relaxed(&record->refs) & DSQ_RECORD_UNCOUNTED) != 0 &&
-           (dsq_and_acq_rel(&record->refs, ~DSQ_RECORD_UNCOUNTED) & DSQ_RECORD_UNCOUNTED) != 0;
-}
-
 /*
- * `counting` goes up before the claim: whoever finds the change claimed (acquire) and returns is
- * counted already, or dsq_map_values sees that a count is under way.
+ * Around a compare-and-swap that changes the number of values: see core/table.h.  acq_rel, so that
+ * whoever counts, and knows of a change that saw another's word, knows that the other had begun.
  */
-static void count_change(struct dsq_table *table, struct dsq_record *record)
+static void change_begin(struct dsq_table *table, int64_t change)
 {
-    if (record == NULL || (dsq_load_acquire(&record->refs) & DSQ_RECORD_UNCOUNTED) == 0) {
-        return;
+    if (change != 0) {
+        dsq_add_acq_rel(&table->census, 1);
     }
-    dsq_add_seq_cst(&table->counting, 1);
-    dsq_perturb();
-    if (claim_change(record)) {
-        dsq_perturb();
-        dsq_add_seq_cst(&table->values, (record->flags & DSQ_RECORD_ADDS_VALUE) != 0 ? 1 : -1);
+}
+
+static void change_end(struct dsq_table *table, int64_t change, bool happened)
+{
+    if (change != 0) {
+        dsq_add_acq_rel(&table->census, (happened ? change * DSQ_CENSUS_VALUE : 0) - 1);
     }
-    dsq_sub_seq_cst(&table->counting, 1);
+}
+
+bool dsq_table_values_at_rest(const struct dsq_table *table, uint64_t *values)
+{
+    for (unsigned i = 0; i < REST_TRIES; i++) {
+        int64_t census = dsq_load_acquire(&table->census);
+
+        if (census % DSQ_CENSUS_VALUE == 0) {
+            *values = (uint64_t)(census / DSQ_CENSUS_VALUE);
+            return true;
+        }
+    }
+    return false;
 }
 
 /*
@@ -400,19 +397,20 @@ bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct 
 {
     uint64_t expected = place->word;
     struct dsq_record *old = place->record;
+    int64_t change = value_count(record) - value_count(old);
+    bool happened;
 
-    count_change(table, old);
-    note_change(record, old);
     note_use(table, record, old);
+    change_begin(table, change);
     dsq_perturb();
     /* Linearization point of an insertion or a replacement. */
-    if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {
-        (void)claim_change(record); /* there was none */
+    happened = dsq_cas_acq_rel(place->slot, &expected, word_of(record));
+    dsq_perturb();
+    change_end(table, change, happened);
+    if (!happened) {
         dsq_table_cancel(table, place);
         return false;
     }
-    dsq_perturb();
-    count_change(table, record);
     if (old == NULL) {
         dsq_add_relaxed(&table->live, 1);
     }
@@ -420,34 +418,38 @@ bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct 
     return true;
 }
 
-void dsq_table_count_record(struct dsq_table *table, struct dsq_record *record)
-{
-    count_change(table, record);
-}
-
-void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record)
+void dsq_table_account_removal(struct dsq_table *table, const struct dsq_record *record)
 {
     dsq_sub_relaxed(&table->live, 1);
-    if (value_count(record) != 0) {
-        /* Whoever counts without this value also sees that the hot tier is not complete. */
-        dsq_sub_acq_rel(&table->values, 1);
-    }
     dsq_sub_relaxed(&table->bytes, byte_count(record));
+}
+
+bool dsq_table_unlink(struct dsq_table *table, struct dsq_slots *slots, _Atomic uint64_t *slot,
+                      uint64_t word)
+{
+    const struct dsq_record *record = word_record(word);
+    int64_t change = -value_count(record);
+    bool happened;
+
+    change_begin(table, change);
+    dsq_perturb();
+    /*
+     * Linearization point of a removal.  Of an eviction, releases that the hot tier is not complete, as
+     * does the end of the change to whoever counts without this value.
+     */
+    happened = dsq_cas_acq_rel(slot, &word, (word & WORD_TAG) | WORD_REMOVED);
+    dsq_perturb();
+    change_end(table, change, happened);
+    if (happened) {
+        dsq_add_relaxed(&slots->removed, 1);
+        dsq_table_account_removal(table, record);
+    }
+    return happened;
 }
 
 bool dsq_table_remove(struct dsq_table *table, struct dsq_place *place)
 {
-    uint64_t expected = place->word;
-
-    count_change(table, place->record);
-    dsq_perturb();
-    /* Linearization point of a removal. */
-    if (!dsq_cas_acq_rel(place->slot, &expected, (expected & WORD_TAG) | WORD_REMOVED)) {
-        return false;
-    }
-    dsq_add_relaxed(&place->slots->removed, 1);
-    dsq_table_account_removal(table, place->record);
-    return true;
+    return dsq_table_unlink(table, place->slots, place->slot, place->word);
 }
 
 uint64_t dsq_table_slot_count(const struct dsq_table *table)

@@ -36,8 +36,7 @@ struct dsq_table {
 
     /* Written by every insertion and removal. */
     DSQ_CACHE_ALIGNED _Atomic int64_t live; /* occupied slots of all generations */
-    _Atomic int64_t values;                 /* those whose record is a DSQ_RECORD_VALUE */
-    _Atomic int64_t counting;               /* threads between claiming a change and adding it */
+    _Atomic int64_t census;                 /* see below */
     _Atomic int64_t bytes;                  /* footprint of all records */
     _Atomic uint64_t resizes;
     _Atomic uint64_t evictions;
@@ -45,6 +44,29 @@ struct dsq_table {
     _Atomic uint64_t barren_groups; /* swept one after the other without a CLEAN record */
     _Atomic uint64_t pinned_epoch;  /* see core/clock.h */
 };
+
+/*
+ * Census: how many of the records are DSQ_RECORD_VALUE, times DSQ_CENSUS_VALUE, plus how many changes
+ * of that number are under way.  A change adds itself before its compare-and-swap and takes itself
+ * out, with its effect, after it, in one step each.  So whoever reads a census without changes reads
+ * the number of values at that moment.
+ *
+ * Why a count alone will not do: a removal that has happened and not counted yet, and an insertion
+ * of the same key after it that has counted and returned, would make two of one key.
+ */
+#define DSQ_CENSUS_VALUE (INT64_C(1) << 16)
+
+/* About how many values there are: without the changes under way. */
+static inline int64_t dsq_table_values(const struct dsq_table *table)
+{
+    return dsq_load_acquire(&table->census) >> 16;
+}
+
+/*
+ * How many values there are, if at some moment of the call no change of that was under way.
+ * Wait-free.
+ */
+bool dsq_table_values_at_rest(const struct dsq_table *table, uint64_t *values);
 
 /* Where a key is or would go: found by dsq_table_locate, used up by publish, remove or cancel. */
 struct dsq_place {

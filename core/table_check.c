@@ -18,7 +18,7 @@ static const char *check_record(struct dsq_table *table, uint64_t word, struct c
     if ((word & WORD_TAG) != word_tag(record->hash)) {
         return "a slot's tag is not its record's";
     }
-    if ((dsq_load_relaxed(&record->refs) & ~DSQ_RECORD_UNCOUNTED) == 0) {
+    if (dsq_load_relaxed(&record->refs) == 0) {
         return "a published record has no reference left";
     }
     if (dsq_table_find(table, record->hash, dsq_record_key(record)) != record) {
@@ -84,7 +84,7 @@ const char *dsq_table_check(struct dsq_table *table)
         }
     }
     if (census.live != dsq_load_relaxed(&table->live) ||
-        census.values != dsq_load_acquire(&table->values) ||
+        census.values * DSQ_CENSUS_VALUE != dsq_load_acquire(&table->census) ||
         census.bytes != dsq_load_relaxed(&table->bytes)) {
         return "a counter does not agree with the slots";
     }

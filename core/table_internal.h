@@ -222,10 +222,11 @@ void dsq_migration_move(struct dsq_table *table, struct dsq_slots *slots, _Atomi
 void dsq_migration_move_key(struct dsq_table *table, struct dsq_slots *slots,
                             const struct dsq_record *record);
 
-/* Before a record is unlinked: its publication is counted, so that what follows is counted after it. */
-void dsq_table_count_record(struct dsq_table *table, struct dsq_record *record);
+/* Unlinks the record that the slot holds, as `word`: REMOVED.  False: the slot has changed. */
+bool dsq_table_unlink(struct dsq_table *table, struct dsq_slots *slots, _Atomic uint64_t *slot,
+                      uint64_t word);
 
 /* Accounts a slot that became REMOVED, or a MOVED one whose record was not copied. */
-void dsq_table_account_removal(struct dsq_table *table, struct dsq_record *record);
+void dsq_table_account_removal(struct dsq_table *table, const struct dsq_record *record);
 
 #endif

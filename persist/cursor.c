@@ -322,7 +322,7 @@ static int has_row(struct dsq_tier *tier, bool *found, struct dsq_error *error)
 int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error)
 {
     uint64_t count;
-    bool found = true;
+    bool found;
     int status = DSQ_OK;
 
     if (dsq_tier_count_if_known(tier, &count)) {
@@ -332,8 +332,12 @@ int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *erro
     if (tier->mode == DSQ_TIER_WRITETHROUGH) {
         status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
     }
+    if (status == DSQ_OK && dsq_map_count(&tier->map, &count) != DSQ_OK) {
+        status = dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for counting");
+    }
     /* A value in the hot tier is one; what it does not hold is in the kv table. */
-    if (status == DSQ_OK && dsq_map_values(&tier->map) == 0) {
+    found = status != DSQ_OK || count != 0;
+    if (!found && tier->store != NULL) {
         status = has_row(tier, &found, error);
     }
     *empty = !found;

@@ -128,16 +128,17 @@ int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error)
 }
 
 /*
- * The hot tier's own count, if it holds everything: asked again after counting, since an eviction
- * says so before it changes the count.
+ * The hot tier's own count, if it holds everything, else DSQ_WOULD_BLOCK: asked again after counting,
+ * since an eviction says so before it changes the count.
  */
-static bool count_hot(const struct dsq_tier *tier, uint64_t *count)
+static int count_hot(const struct dsq_tier *tier, uint64_t *count)
 {
-    if (!tier_knows_absence(tier)) {
-        return false;
+    int status = DSQ_WOULD_BLOCK;
+
+    if (tier_knows_absence(tier)) {
+        status = dsq_map_count(&tier->map, count);
     }
-    *count = dsq_map_values(&tier->map);
-    return tier_knows_absence(tier);
+    return status == DSQ_OK && !tier_knows_absence(tier) ? DSQ_WOULD_BLOCK : status;
 }
 
 /*
@@ -146,8 +147,11 @@ static bool count_hot(const struct dsq_tier *tier, uint64_t *count)
  */
 bool dsq_tier_count_if_known(struct dsq_tier *tier, uint64_t *count)
 {
-    if (tier->mode != DSQ_TIER_WRITETHROUGH && count_hot(tier, count)) {
+    if (tier->mode != DSQ_TIER_WRITETHROUGH && count_hot(tier, count) == DSQ_OK) {
         return true;
+    }
+    if (tier->store == NULL) {
+        return false;
     }
     if (tier->committer == NULL || dsq_committer_is_idle(tier->committer)) {
         *count = tier->store->ops->count(tier->store);
@@ -162,6 +166,9 @@ int dsq_tier_count(struct dsq_tier *tier, uint64_t *count, struct dsq_error *err
 
     if (dsq_tier_count_if_known(tier, count)) {
         return DSQ_OK;
+    }
+    if (tier->store == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for counting");
     }
     status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
     if (status == DSQ_OK) {

@@ -76,25 +76,25 @@ static void forget_seen(struct attempt *attempt)
     }
 }
 
-/*
- * Memory mode keeps no tombstones, but a delete puts one in first: it is counted before anything can
- * follow it, which a slot that is just emptied could not say.
- */
-static enum verdict write_change(struct attempt *attempt, struct dsq_place *place)
+/* Memory mode has no tombstones: a delete takes the record out. */
+static enum verdict remove_or_write(struct attempt *attempt, struct dsq_place *place)
 {
-    struct dsq_tier *tier = attempt->tier;
-    int status = dsq_write_try(tier, attempt->shard, place, &attempt->write);
+    int status;
 
-    if (status == DSQ_EXISTS) {
-        return VERDICT_AGAIN;
+    if (!tier_persists(attempt->tier) && attempt->change->kind == DSQ_RECORD_TOMBSTONE) {
+        struct dsq_record *removed = place->record;
+
+        if (!dsq_table_remove(attempt->shard, place)) {
+            return VERDICT_AGAIN;
+        }
+        tier_release(attempt->tier, removed);
+        return VERDICT_HAPPENED;
     }
-    if (status != DSQ_OK) {
-        return VERDICT_FAILED;
+    status = dsq_write_try(attempt->tier, attempt->shard, place, &attempt->write);
+    if (status == DSQ_OK) {
+        return VERDICT_HAPPENED;
     }
-    if (!tier_persists(tier) && attempt->change->kind == DSQ_RECORD_TOMBSTONE) {
-        dsq_tier_take_out(tier, attempt->write.record);
-    }
-    return VERDICT_HAPPENED;
+    return status == DSQ_EXISTS ? VERDICT_AGAIN : VERDICT_FAILED;
 }
 
 /* Asks the condition about what is there. */
@@ -126,7 +126,7 @@ static enum verdict decide(struct attempt *attempt, struct dsq_place *place,
     attempt->seen = present;
     attempt->refusal = judge(attempt, present);
     if (attempt->refusal == DSQ_OK) {
-        verdict = write_change(attempt, place);
+        verdict = remove_or_write(attempt, place);
     } else {
         verdict = VERDICT_REFUSED;
         tier_settle(attempt->tier, present);
@@ -240,7 +240,9 @@ static int conclude(struct attempt *attempt, enum verdict verdict, struct dsq_re
     int status = DSQ_OK;
 
     if (verdict == VERDICT_HAPPENED) {
-        status = dsq_write_end(tier, &attempt->write, error);
+        if (attempt->write.record != NULL) {
+            status = dsq_write_end(tier, &attempt->write, error);
+        }
     } else {
         dsq_write_cancel(tier, &attempt->write);
         if (attempt->seen != NULL) {
@@ -274,13 +276,15 @@ int dsq_tier_change(struct dsq_tier *tier, struct dsq_bytes key, const struct ds
         .change = change,
     };
     enum verdict verdict;
-    int status;
+    int status = DSQ_OK;
 
     if (seen != NULL) {
         *seen = NULL;
     }
-    status = dsq_write_begin(tier, change->kind, hash, key, change->value, nowait, &attempt.write,
-                             error);
+    if (tier_persists(tier) || change->kind != DSQ_RECORD_TOMBSTONE) {
+        status = dsq_write_begin(tier, change->kind, hash, key, change->value, nowait,
+                                 &attempt.write, error);
+    }
     if (status != DSQ_OK) {
         return status;
     }

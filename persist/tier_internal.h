@@ -17,12 +17,6 @@ struct dsq_lease {
 void dsq_lease_end(struct dsq_tier *tier, struct dsq_lease *lease);
 
 /*
- * Takes a record out of the hot tier if it still stands there, and drops the table's reference.  The
- * caller holds one, or published the record within the present critical section.
- */
-void dsq_tier_take_out(struct dsq_tier *tier, struct dsq_record *record);
-
-/*
  * Reads the row of a key for which the hot tier has no record.  promote_always: also when the hot
  * tier is full of what cannot be evicted.  DSQ_OK with a lease, whose row is set; *retry if
  * the key got a record meanwhile (then there is no lease); or the error of the read.

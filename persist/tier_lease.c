@@ -126,23 +126,25 @@ bool dsq_lease_promote(struct dsq_tier *tier, struct dsq_table *shard, struct ds
     return promoted;
 }
 
-void dsq_tier_take_out(struct dsq_tier *tier, struct dsq_record *record)
+/* An own placeholder that still stands must not stay: nobody else would take it out. */
+static void take_out(struct dsq_tier *tier, struct dsq_record *placeholder)
 {
-    struct dsq_table *shard = tier_shard(tier, record->hash);
+    struct dsq_table *shard = tier_shard(tier, placeholder->hash);
     struct dsq_place place;
     bool done = false;
 
     dsq_read_lock();
     while (!done) {
-        if (dsq_table_find(shard, record->hash, dsq_record_key(record)) != record ||
-            dsq_table_locate(shard, record->hash, dsq_record_key(record), &place) != DSQ_OK) {
+        if (dsq_table_find(shard, placeholder->hash, dsq_record_key(placeholder)) != placeholder ||
+            dsq_table_locate(shard, placeholder->hash, dsq_record_key(placeholder), &place) !=
+                DSQ_OK) {
             break;
         }
-        if (place.record != record) {
+        if (place.record != placeholder) {
             dsq_table_cancel(shard, &place);
             done = true;
         } else if (dsq_table_remove(shard, &place)) {
-            tier_release(tier, record);
+            tier_release(tier, placeholder);
             done = true;
         }
     }
@@ -153,8 +155,7 @@ void dsq_lease_end(struct dsq_tier *tier, struct dsq_lease *lease)
 {
     if (lease->placeholder != NULL) {
         if (lease->own) {
-            /* Nobody else would take it out. */
-            dsq_tier_take_out(tier, lease->placeholder);
+            take_out(tier, lease->placeholder);
         }
         tier_release(tier, lease->placeholder);
     }

@@ -253,8 +253,7 @@ static enum map_status incr(void *handle, struct map_bytes key, int64_t delta, i
 static enum map_status length(void *handle, uint64_t *count)
 {
     struct table_map *map = handle;
-    *count = dsq_map_values(&map->map);
-    return MAP_OK;
+    return dsq_map_count(&map->map, count) == DSQ_OK ? MAP_OK : MAP_ERROR;
 }
 
 /* One window: collected inside a critical section, visited outside. */

@@ -32,7 +32,7 @@ LINEARIZE_GROWING = "linearize --threads 4 --keys 16 --storm 2 --whole 0 --mode 
 LINEARIZE_CROWDED = "linearize --threads 4 --keys 16 --capacity 4 --mode lazy"
 # More keys than stay hot, and rounds long enough for a key to be written, committed and evicted in one.
 LINEARIZE_COLD = "linearize --threads 4 --keys 256 --capacity 32 --operations 8000 --whole 0 --mode lazy"
-LINEARIZE_LENGTHS = "linearize --threads 4 --whole 16 --mode memory"
+LINEARIZE_LENGTHS = "linearize --threads 4 --whole 16 --map table"
 LINEARIZE_THROUGH = "linearize --threads 4 --keys 16 --capacity 4 --mode writethrough"
 LINEARIZE_WHOLE = "linearize --threads 4 --keys 16 --capacity 4 --whole 32 --mode lazy"
 LINEARIZE_KILL_THROUGH = "linearize --threads 4 --keys 4 --kill 20 --mode writethrough"
@@ -64,8 +64,8 @@ QUICK = ("no-placeholder", "evicts-dirty", "pushed-after-publishing", "tag-trust
 MUTANTS = [
     Mutant("published-relaxed", "the slot's compare-and-swap in publish orders nothing",
            [("core/table.c",
-             """    if (!dsq_cas_acq_rel(place->slot, &expected, word_of(record))) {""",
-             """    if (!dsq_cas_relaxed(place->slot, &expected, word_of(record))) {""")],
+             """    happened = dsq_cas_acq_rel(place->slot, &expected, word_of(record));""",
+             """    happened = dsq_cas_relaxed(place->slot, &expected, word_of(record));""")],
            [MEMORY], build="tsan"),
     Mutant("no-placeholder", "a miss installs its row if the key is still absent, without LOADING",
            [("persist/tier_lease.c",
@@ -73,9 +73,14 @@ MUTANTS = [
         dsq_perturb();""",
              """    } else if (!*retry) {
         if (lease->own && !promote_always) {
-            dsq_tier_take_out(tier, lease->placeholder);
+            take_out(tier, lease->placeholder);
         }
         dsq_perturb();"""),
+            ("persist/tier_lease.c",
+             """static int read_row(""",
+             """static void take_out(struct dsq_tier *tier, struct dsq_record *placeholder);
+
+static int read_row("""),
             ("persist/tier_lease.c",
              """    if (promoted) {
         lease->own = false;
@@ -249,9 +254,9 @@ MUTANTS = [
            [LINEARIZE_GROWING, GROWING]),
     Mutant("witness-reread", "a change reports what it finds afterwards, not what it replaced",
            [("persist/tier_change.c",
-             """        verdict = write_change(attempt, place);
+             """        verdict = remove_or_write(attempt, place);
     } else {""",
-             """        verdict = write_change(attempt, place);
+             """        verdict = remove_or_write(attempt, place);
         dsq_perturb();
         if (verdict == VERDICT_HAPPENED && present != NULL) {
             struct dsq_record *again =
@@ -270,10 +275,15 @@ MUTANTS = [
 #include "persist/tier_internal.h"
 """)],
            [LINEARIZE_GROWING]),
-    Mutant("claimed-means-counted", "a length trusts the counter while a claimed change is not added yet",
-           [("core/shard_map.c",
-             """        if (dsq_load_seq_cst(&shard->counting) == 0) {""",
-             """        if (dsq_load_seq_cst(&shard->counting) >= 0) {""")],
+    Mutant("counted-after-the-change", "a change of the number of values is not announced before it",
+           [("core/table.c",
+             """        dsq_add_acq_rel(&table->census, 1);
+""",
+             """        (void)table;
+"""),
+            ("core/table.c",
+             """(happened ? change * DSQ_CENSUS_VALUE : 0) - 1)""",
+             """happened ? change * DSQ_CENSUS_VALUE : 0)""")],
            [LINEARIZE_LENGTHS]),
     Mutant("evicted-while-copied", "a record is evicted in the next table while its copier is at work",
            [("core/clock.c",

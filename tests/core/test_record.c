@@ -155,17 +155,6 @@ Test(record, the_last_reference_is_told_and_cannot_be_revived)
     dsq_record_free(record);
 }
 
-Test(record, a_change_not_yet_counted_is_no_reference)
-{
-    struct dsq_record *record = make(1, text("key"), text("value"));
-    dsq_store_relaxed(&record->refs, 1 | DSQ_RECORD_UNCOUNTED);
-    cr_assert(dsq_record_try_acquire(record));
-    cr_assert_not(dsq_record_drop(record));
-    cr_assert(dsq_record_drop(record));
-    cr_assert_not(dsq_record_try_acquire(record));
-    dsq_record_free(record);
-}
-
 Test(record, the_use_counter_saturates)
 {
     struct dsq_record *record = make(1, text("key"), text("value"));

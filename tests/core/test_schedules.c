@@ -20,15 +20,16 @@
 #define HOME (UINT64_C(3) << 61) /* the last group of the first chunk, of 8 groups */
 #define KEY_HASH (HOME + 100)
 
-enum operation { PUT, REMOVE, EVICT, START, HELP, FINISH, LOCATE, PUBLISH, OPERATIONS };
-static const char *const names[] = {"put",  "remove", "evict",  "start",
-                                    "help", "finish", "locate", "publish"};
+enum operation { PUT, REMOVE, EVICT, START, HELP, FINISH, LOCATE, PUBLISH, COUNT, OPERATIONS };
+static const char *const names[] = {"put",    "remove", "evict",   "start", "help",
+                                    "finish", "locate", "publish", "count"};
 
 /* What interrupts: at the mark-th mark from now, these operations. */
 static struct {
     unsigned mark; /* 0: nothing waits */
     enum operation sequence[SEQUENCE_MAX];
     unsigned length;
+    bool evicts; /* what it interrupts is an eviction */
 } intrusion;
 
 static struct dsq_record *truth;
@@ -37,13 +38,17 @@ static struct dsq_place stale;
 static bool is_located;
 static unsigned values;
 
+static uint64_t evictions_noted;
+
 static void perform(enum operation operation);
+static void note_eviction_so_far(void);
 
 void dsq_perturb(void); /* as core/perturb.h declares it for the marked core */
 
 void dsq_perturb(void)
 {
     if (intrusion.mark != 0 && --intrusion.mark == 0) {
+        note_eviction_so_far();
         for (unsigned i = 0; i < intrusion.length; i++) {
             perform(intrusion.sequence[i]);
         }
@@ -115,10 +120,20 @@ static void remove_key(void)
     }
 }
 
-/* The fillers are not CLEAN: only the key can go.  No mark comes after the step that evicts. */
+/* At a mark after the step that evicts: what comes at the mark comes after the eviction. */
+static void note_eviction_so_far(void)
+{
+    if (intrusion.evicts && truth != NULL && dsq_table_find(table, KEY_HASH, the_key()) == NULL) {
+        note_change(changes, NULL);
+        evictions_noted++;
+    }
+}
+
+/* The fillers are not CLEAN: only the key can go. */
 static void evict_key(void)
 {
-    if (dsq_clock_evict(&map, table) != 0) {
+    uint64_t noted = evictions_noted;
+    if (dsq_clock_evict(&map, table) != 0 && evictions_noted == noted) {
         note_change(changes, NULL);
     }
 }
@@ -132,6 +147,15 @@ static void publish_stale(void)
             dsq_record_release(reclaim, record);
         }
     }
+}
+
+/* Nothing else moves: the number is exact. */
+static void count_values(void)
+{
+    uint64_t count = 0;
+    bool is_there = dsq_table_find(table, KEY_HASH, the_key()) != NULL;
+    cr_assert_eq(dsq_map_count(&map, &count), DSQ_OK);
+    cr_assert_eq(count, FILLERS + is_there);
 }
 
 static void perform(enum operation operation)
@@ -169,6 +193,9 @@ static void perform(enum operation operation)
         break;
     case PUBLISH:
         publish_stale();
+        break;
+    case COUNT:
+        count_values();
         break;
     case OPERATIONS:
         break;
@@ -220,6 +247,7 @@ static bool run_schedule(bool with_key, bool located_before, enum operation main
         perform(START);
     }
     intrusion.mark = mark;
+    intrusion.evicts = main_operation == EVICT;
     perform(main_operation);
     bool reached = intrusion.mark == 0;
     intrusion.mark = 0;

@@ -136,6 +136,43 @@ Test(shard_map, there_is_room_below_the_capacity_whatever_is_dirty)
     remove_map();
 }
 
+static uint64_t count_values(void)
+{
+    uint64_t count = 0;
+    cr_assert_eq(dsq_map_count(&map, &count), DSQ_OK);
+    return count;
+}
+
+Test(shard_map, counts_the_values_of_all_shards)
+{
+    make_map(1000000, 0);
+    for (uint64_t i = 0; i < 1000; i++) {
+        table = dsq_map_shard(&map, mix(i));
+        put_state(i, DSQ_RECORD_CLEAN);
+    }
+    cr_assert_eq(count_values(), 1000);
+    remove_map();
+}
+
+Test(shard_map, counts_the_values_also_while_a_change_is_frozen)
+{
+    make_map(1000000, 0);
+    for (uint64_t i = 0; i < 1000; i++) {
+        table = dsq_map_shard(&map, mix(i));
+        put_state(i, DSQ_RECORD_CLEAN);
+    }
+    uint64_t number = 3;
+    struct dsq_table *frozen = dsq_map_shard(&map, mix(number));
+    dsq_add_relaxed(&frozen->census, 1);
+    cr_assert_eq(count_values(), 1000);
+    table = frozen;
+    cr_assert(take(mix(number), numbered(&number)));
+    cr_assert_eq(count_values(), 999);
+    dsq_sub_relaxed(&frozen->census, 1);
+    cr_assert_eq(count_values(), 999);
+    remove_map();
+}
+
 Test(shard_map, sums_are_over_all_shards)
 {
     make_map(1000000, 0);

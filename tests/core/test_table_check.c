@@ -86,8 +86,8 @@ Test(table_check, a_frozen_slot_is_found)
 Test(table_check, a_wrong_counter_is_found)
 {
     put(7, "a", "1");
-    dsq_add_relaxed(&table->values, 1);
+    dsq_add_relaxed(&table->census, DSQ_CENSUS_VALUE);
     cr_assert_not_null(strstr(check(), "counter"));
-    dsq_sub_relaxed(&table->values, 1);
+    dsq_sub_relaxed(&table->census, DSQ_CENSUS_VALUE);
     cr_assert_null(check());
 }
