@@ -43,10 +43,10 @@ static void put_share(void *context)
     share->ops->thread_enter(share->map);
     for (uint64_t i = share->first; i < share->end; i += share->step) {
         bench_key(i, key);
-        uint64_t before = bench_now_ns();
+        uint64_t before = dsq_now_ns();
         enum map_status status = share->ops->put(share->map, (struct map_bytes){key, sizeof key},
                                                  (struct map_bytes){value, sizeof value});
-        bench_latency_add(&share->latency, bench_now_ns() - before);
+        bench_latency_add(&share->latency, dsq_now_ns() - before);
         if (status != MAP_OK) {
             stress_violation("%s: a put failed", share->ops->name);
         }

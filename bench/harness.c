@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 void bench_print_machine(void)
@@ -27,13 +26,6 @@ void bench_print_machine(void)
     (void)getloadavg(load, 1);
     printf("%s, %ld cores, load %.1f, compiler %s\n", model, sysconf(_SC_NPROCESSORS_ONLN), load[0],
            __VERSION__);
-}
-
-uint64_t bench_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 struct bench_thread {
@@ -66,11 +58,11 @@ uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *co
         }
     }
     pthread_barrier_wait(&start);
-    uint64_t before = bench_now_ns();
+    uint64_t before = dsq_now_ns();
     for (unsigned i = 0; i < count; i++) {
         pthread_join(threads[i].handle, NULL);
     }
-    uint64_t after = bench_now_ns();
+    uint64_t after = dsq_now_ns();
     pthread_barrier_destroy(&start);
     free(threads);
     return after - before;

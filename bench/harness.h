@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/platform.h"
 #include "stress/random.h"
 
 #ifdef __cplusplus
@@ -13,9 +14,6 @@ extern "C" {
 
 /* Prints processor, cores, load and compiler in a line. */
 void bench_print_machine(void);
-
-/* Nanoseconds of the monotonic clock. */
-uint64_t bench_now_ns(void);
 
 /* Sorts the samples. */
 double bench_median(double *samples, size_t count);

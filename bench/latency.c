@@ -52,8 +52,8 @@ uint64_t bench_clock_cost_ns(void)
 {
     struct bench_latency latency = {.samples = 0};
     for (unsigned i = 0; i < CLOCK_SAMPLES; i++) {
-        uint64_t before = bench_now_ns();
-        bench_latency_add(&latency, bench_now_ns() - before);
+        uint64_t before = dsq_now_ns();
+        bench_latency_add(&latency, dsq_now_ns() - before);
     }
     return bench_latency_quantile_ns(&latency, 0.5);
 }

@@ -5,7 +5,6 @@
  * over the rounds.
  */
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +46,6 @@ struct plan {
     uint64_t order_count; /* after which it begins again */
     uint64_t count;
     unsigned writes_percent;
-    pthread_barrier_t *start;
     uint64_t sum; /* of the first bytes read: what was read is used */
 };
 
@@ -85,38 +83,23 @@ static void plan_run(struct plan *plan)
     }
 }
 
-static void *plan_main(void *argument)
+static void plan_main(void *context)
 {
-    struct plan *plan = argument;
+    struct plan *plan = context;
     plan->ops->thread_enter(plan->map);
-    pthread_barrier_wait(plan->start);
     plan_run(plan);
     plan->ops->thread_exit(plan->map);
-    return NULL;
 }
 
 /* Operations a second of `threads` plans run at once. */
 static double measure(struct plan *plans, unsigned threads)
 {
-    pthread_barrier_t start;
-    pthread_t handles[2];
-    pthread_barrier_init(&start, NULL, threads + 1);
-    for (unsigned i = 0; i < threads; i++) {
-        plans[i].start = &start;
-        if (pthread_create(&handles[i], NULL, plan_main, &plans[i]) != 0) {
-            abort();
-        }
-    }
-    pthread_barrier_wait(&start);
-    uint64_t before = bench_now_ns();
     uint64_t operations = 0;
+    uint64_t elapsed_ns = bench_run_threads(threads, plan_main, plans, sizeof plans[0]);
     for (unsigned i = 0; i < threads; i++) {
-        pthread_join(handles[i], NULL);
         operations += plans[i].count;
     }
-    uint64_t after = bench_now_ns();
-    pthread_barrier_destroy(&start);
-    return (double)operations * 1e9 / (double)(after - before);
+    return (double)operations * 1e9 / (double)elapsed_ns;
 }
 
 static double workload_run(struct bench *bench, const struct map_ops *ops, void *map,

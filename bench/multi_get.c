@@ -77,12 +77,12 @@ static double pass(dsq_db *db, enum way way, const struct dsq_key *keys,
     static uint64_t (*const ways[WAYS])(dsq_db *, const struct dsq_key *,
                                         size_t) = {by_get, by_view, by_multi_get};
     uint64_t found = 0;
-    uint64_t before = bench_now_ns();
+    uint64_t before = dsq_now_ns();
     for (uint64_t i = 0; i < parameters->keys; i += parameters->batch) {
         uint64_t left = parameters->keys - i;
         found += ways[way](db, keys + i, left < parameters->batch ? left : parameters->batch);
     }
-    uint64_t after = bench_now_ns();
+    uint64_t after = dsq_now_ns();
     if (found != parameters->keys) {
         fprintf(stderr, "%s found %" PRIu64 " of %" PRIu64 "\n", way_names[way], found,
                 parameters->keys);

@@ -153,7 +153,7 @@ static void consume(struct run *run)
 static void produce(struct role *role)
 {
     struct run *run = role->run;
-    uint64_t now = bench_now_ns();
+    uint64_t now = dsq_now_ns();
     uint64_t deadline = now + run->duration_ns;
     for (uint64_t number = 0; now < deadline; number++) {
         struct item *item = &role->items[number % ITEMS];
@@ -163,9 +163,9 @@ static void produce(struct role *role)
         atomic_store(&item->queued, true);
         item->producer = role->producer;
         item->number = number;
-        uint64_t before = bench_now_ns();
+        uint64_t before = dsq_now_ns();
         run->ops->push(&run->queue, item);
-        now = bench_now_ns();
+        now = dsq_now_ns();
         bench_latency_add(&role->latency, now - before);
     }
     atomic_fetch_sub(&run->pushing, 1);

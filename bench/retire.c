@@ -64,11 +64,11 @@ static void overwrite(struct role *role)
     }
     for (uint64_t i = 0; !atomic_load(&run->left); i++) {
         bench_key(stress_random_below(&random, run->keys), key);
-        uint64_t before = bench_now_ns();
+        uint64_t before = dsq_now_ns();
         if (dsq_put(run->db, key, sizeof key, value, sizeof value) != DSQ_OK) {
             abort();
         }
-        bench_latency_add(&role->latency, bench_now_ns() - before);
+        bench_latency_add(&role->latency, dsq_now_ns() - before);
         if (i % 1024 == 0) {
             note_bytes(run);
         }

@@ -20,11 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <dictsqlite.h>
 
+#include "core/platform.h"
 #include "stress/freeze_worker.h"
 #include "stress/map_ops.h"
 #include "stress/options.h"
@@ -77,9 +77,7 @@ static struct worker workers[THREADS_MAX];
 
 static double now_s(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)dsq_now_ns() / 1e9;
 }
 
 /* Whether a stop at this address is one that the promise covers. */

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/platform.h"
 #include "stress/cut.h"
 #include "stress/linearize_life.h"
 #include "stress/linearize_operation.h"
@@ -181,7 +182,7 @@ static bool life_run(struct killer *killer)
     if (!life_kill(killer, pid)) {
         return false;
     }
-    life_collect(killer, linearize_now_ns());
+    life_collect(killer, dsq_now_ns());
     return true;
 }
 
@@ -194,7 +195,7 @@ static bool round_close(struct killer *killer)
         stress_violation("the process that closes a round ended with wait status %d", status);
         return false;
     }
-    life_collect(killer, linearize_now_ns());
+    life_collect(killer, dsq_now_ns());
     return true;
 }
 

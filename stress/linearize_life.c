@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "core/platform.h"
 #include "stress/linearize_operation.h"
 #include "stress/verdict.h"
 
@@ -32,7 +33,7 @@ static void raise(_Atomic uint64_t *number, uint64_t to)
 
 static void flush(struct linearize_life *life)
 {
-    uint64_t call = linearize_now_ns();
+    uint64_t call = dsq_now_ns();
     if (life->run->ops->flush(life->run->map, -1) == MAP_OK) {
         raise(&life->page->flushed, call);
     }

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/platform.h"
 #include "stress/verdict.h"
 
 #define KEY_PREFIX "key "
@@ -21,13 +21,6 @@ static const struct {
     {HISTORY_GET, 34}, {HISTORY_PUT, 20}, {HISTORY_DELETE, 8}, {HISTORY_POP, 8},
     {HISTORY_ADD, 10}, {HISTORY_CAS, 10}, {HISTORY_INCR, 10},
 };
-
-uint64_t linearize_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 size_t linearize_key_encode(uint64_t key, char name[LINEARIZE_KEY_CHARACTERS_MAX])
 {
@@ -182,13 +175,13 @@ static void operation_begin(struct linearize_worker *worker, struct history_oper
     operation->process = worker->process;
     operation->outcome = HISTORY_UNKNOWN;
     operation->back = UINT64_MAX;
-    operation->call = linearize_now_ns();
+    operation->call = dsq_now_ns();
 }
 
 static void operation_end(struct linearize_worker *worker, struct history_operation *operation,
                           enum map_status status)
 {
-    uint64_t back = linearize_now_ns();
+    uint64_t back = dsq_now_ns();
     if (status == MAP_ERROR) {
         worker->process += (uint32_t)worker->run->threads;
         return;

@@ -6,8 +6,6 @@
 
 #define LINEARIZE_KEY_CHARACTERS_MAX 48
 
-uint64_t linearize_now_ns(void);
-
 /* The name of a key, and back; false if it is not the name of one. */
 size_t linearize_key_encode(uint64_t key, char name[LINEARIZE_KEY_CHARACTERS_MAX]);
 bool linearize_key_decode(struct map_bytes name, uint32_t *key);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/platform.h"
 #include "stress/linearize_operation.h"
 #include "stress/verdict.h"
 
@@ -74,9 +75,9 @@ void linearize_whole_perform(struct linearize_worker *worker)
     atomic_store(&whole->high, 0);
     whole->kind = kind;
     whole->process = worker->process;
-    whole->call = linearize_now_ns();
+    whole->call = dsq_now_ns();
     enum map_status status = call(run, whole);
-    whole->back = linearize_now_ns();
+    whole->back = dsq_now_ns();
     worker->whole_count += status == MAP_OK;
 }
 

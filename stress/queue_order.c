@@ -10,10 +10,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/mpsc.h"
 #include "core/perturb.h"
+#include "core/platform.h"
 #include "stress/options.h"
 #include "stress/random.h"
 #include "stress/verdict.h"
@@ -156,24 +156,17 @@ static void lost_check(const struct run *run)
     }
 }
 
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void run_producers(const struct parameters *parameters, uint64_t producer_count)
 {
     static struct run run;
     pthread_t threads[PRODUCERS_MAX];
     struct stress_random random = {.state = stress_mix3(parameters->seed, producer_count, 99)};
-    double end = now_s() + (double)parameters->seconds / (double)parameters->threads;
+    uint64_t end = dsq_now_ns() + parameters->seconds * DSQ_NS_PER_S / parameters->threads;
     run = (struct run){.producer_count = producer_count, .capacity = parameters->capacity};
     dsq_mpsc_init(&run.queue);
     producers_start(&run, threads, parameters->seed);
     while (atomic_load(&run.running) > 0) {
-        if (now_s() > end) {
+        if (dsq_now_ns() > end) {
             atomic_store(&run.stop, true);
         }
         if (stress_random_below(&random, YIELD_ONE_IN) == 0) {

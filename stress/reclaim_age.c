@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "core/perturb.h"
+#include "core/platform.h"
 #include "core/reclaim.h"
 #include "core/record.h"
 #include "stress/options.h"
@@ -72,13 +73,6 @@ static _Atomic uint64_t high_water;
 static _Atomic uint64_t waits;
 static atomic_bool stop;
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void raise(_Atomic uint64_t *number, uint64_t to)
 {
     uint64_t seen = atomic_load(number);
@@ -106,10 +100,10 @@ static void object_free(struct dsq_retired *retired)
             stress_violation("freed %" PRIu64
                              " ns after its retirement, in a section that had begun"
                              " %" PRIu64 " ns before",
-                             now_ns() - object->retired_at, object->retired_at - since);
+                             dsq_now_ns() - object->retired_at, object->retired_at - since);
         }
     }
-    age_count((now_ns() - object->retired_at) / 1000);
+    age_count((dsq_now_ns() - object->retired_at) / 1000);
     object->state = OBJECT_FREED;
     free(object);
 }
@@ -166,7 +160,7 @@ static void read_once(struct reader *reader, struct stress_random *random)
 {
     uint64_t cell = stress_random_below(random, parameters.capacity);
     dsq_read_lock();
-    atomic_store(&reader->since, now_ns());
+    atomic_store(&reader->since, dsq_now_ns());
     const struct object *object = atomic_load(&objects[cell]);
     const struct dsq_record *record = atomic_load(&records[cell]);
     uint64_t number = record->hash;
@@ -213,7 +207,7 @@ static void write_once(struct stress_random *random)
     struct dsq_record *record =
         atomic_exchange(&records[cell], record_new(stress_random_next(random)));
     dsq_perturb();
-    object->retired_at = now_ns();
+    object->retired_at = dsq_now_ns();
     dsq_reclaim_retire(reclaim, &object->retired, OBJECT_BYTES);
     dsq_record_release(reclaim, record);
     atomic_fetch_add(&retired_count, 1);
@@ -252,12 +246,12 @@ static void threads_run(void)
 {
     pthread_t threads[2 * THREADS_MAX];
     struct timespec rest = {.tv_nsec = 10000000};
-    uint64_t end = now_ns() + parameters.seconds * 1000000000;
+    uint64_t end = dsq_now_ns() + parameters.seconds * 1000000000;
     for (uint64_t i = 0; i < parameters.threads; i++) {
         thread_start(&threads[2 * i], reader_main, &readers[i]);
         thread_start(&threads[2 * i + 1], writer_main, (void *)(uintptr_t)i);
     }
-    while (now_ns() < end && !stress_failed()) {
+    while (dsq_now_ns() < end && !stress_failed()) {
         nanosleep(&rest, NULL);
     }
     atomic_store(&stop, true);
