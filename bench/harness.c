@@ -33,13 +33,17 @@ struct bench_thread {
     pthread_barrier_t *start;
     void (*body)(void *context);
     void *context;
+    uint64_t began;
+    uint64_t ended;
 };
 
 static void *run_thread(void *argument)
 {
     struct bench_thread *thread = argument;
     pthread_barrier_wait(thread->start);
+    thread->began = dsq_now_ns();
     thread->body(thread->context);
+    thread->ended = dsq_now_ns();
     return NULL;
 }
 
@@ -47,7 +51,9 @@ uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *co
 {
     struct bench_thread *threads = calloc(count, sizeof *threads);
     pthread_barrier_t start;
-    if (threads == NULL || pthread_barrier_init(&start, NULL, count + 1) != 0) {
+    uint64_t began = UINT64_MAX;
+    uint64_t ended = 0;
+    if (threads == NULL || pthread_barrier_init(&start, NULL, count) != 0) {
         abort();
     }
     for (unsigned i = 0; i < count; i++) {
@@ -57,15 +63,14 @@ uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *co
             abort();
         }
     }
-    pthread_barrier_wait(&start);
-    uint64_t before = dsq_now_ns();
     for (unsigned i = 0; i < count; i++) {
         pthread_join(threads[i].handle, NULL);
+        began = threads[i].began < began ? threads[i].began : began;
+        ended = threads[i].ended > ended ? threads[i].ended : ended;
     }
-    uint64_t after = dsq_now_ns();
     pthread_barrier_destroy(&start);
     free(threads);
-    return after - before;
+    return ended - began;
 }
 
 uint64_t bench_resident_bytes(void)

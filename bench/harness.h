@@ -20,7 +20,7 @@ double bench_median(double *samples, size_t count);
 
 /*
  * Runs body on each of `count` contexts, `size` bytes apart, in a thread of its own; all begin at once.
- * Returns the nanoseconds until the last has ended.
+ * Returns the nanoseconds from the first one's beginning to the last one's end, by their own clocks.
  */
 uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *contexts,
                            size_t size);
