@@ -14,9 +14,9 @@ static struct dsq_record *new_record(struct dsq_tier *tier, const struct dsq_ope
 {
     enum dsq_record_kind kind = operation->is_delete ? DSQ_RECORD_TOMBSTONE : DSQ_RECORD_VALUE;
 
-    dsq_reclaim_recycle(tier->reclaim);
-    return dsq_record_new(kind, DSQ_RECORD_PENDING, 2, dsq_hash(&tier->secret, operation->key),
-                          operation->key, operation->value);
+    return tier_record_new(tier, kind, DSQ_RECORD_PENDING, 2,
+                           dsq_hash(&tier->secret, operation->key), operation->key,
+                           operation->value);
 }
 
 static uint64_t footprint(const struct dsq_operation *operations, size_t count)

@@ -61,6 +61,16 @@ static inline bool tier_must_wait(const struct dsq_tier *tier, const struct dsq_
     return tier->mode == DSQ_TIER_WRITETHROUGH && dsq_record_state(record) < DSQ_RECORD_DURABLE;
 }
 
+/* dsq_record_new, after a record that nobody needs any more has been freed to make place for it. */
+static inline struct dsq_record *tier_record_new(struct dsq_tier *tier, enum dsq_record_kind kind,
+                                                 enum dsq_record_state state, uint32_t refs,
+                                                 uint64_t hash, struct dsq_bytes key,
+                                                 struct dsq_bytes value)
+{
+    dsq_reclaim_recycle(tier->reclaim);
+    return dsq_record_new(kind, state, refs, hash, key, value);
+}
+
 static inline void tier_release(struct dsq_tier *tier, struct dsq_record *record)
 {
     dsq_record_release(tier->reclaim, record);

@@ -17,7 +17,7 @@ static int place_own(struct dsq_tier *tier, struct dsq_table *shard, struct dsq_
     }
     /* READY: not to be settled, not to be evicted.  One reference for the table, one for us. */
     lease->placeholder =
-        dsq_record_new(DSQ_RECORD_LOADING, DSQ_RECORD_READY, 2, place->hash, key, none);
+        tier_record_new(tier, DSQ_RECORD_LOADING, DSQ_RECORD_READY, 2, place->hash, key, none);
     if (lease->placeholder == NULL) {
         dsq_table_cancel(shard, place);
         return DSQ_ERR_NOMEM;
@@ -40,7 +40,6 @@ static int place_lease(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes ke
     struct dsq_place place;
     int status;
 
-    dsq_reclaim_recycle(tier->reclaim);
     dsq_read_lock();
     status = dsq_table_locate(shard, hash, key, &place);
     if (status != DSQ_OK) {
@@ -71,9 +70,9 @@ static int read_row(struct dsq_tier *tier, struct dsq_reader *reader, uint64_t h
     int status = ops->reader_get(reader, key, &value, error);
 
     if (status == DSQ_OK || status == DSQ_ABSENT) {
-        dsq_reclaim_recycle(tier->reclaim);
-        lease->row = dsq_record_new(status == DSQ_OK ? DSQ_RECORD_VALUE : DSQ_RECORD_TOMBSTONE,
-                                    DSQ_RECORD_CLEAN, 1, hash, key, value);
+        lease->row =
+            tier_record_new(tier, status == DSQ_OK ? DSQ_RECORD_VALUE : DSQ_RECORD_TOMBSTONE,
+                            DSQ_RECORD_CLEAN, 1, hash, key, value);
         status = lease->row != NULL
                      ? DSQ_OK
                      : dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a value");

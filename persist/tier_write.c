@@ -53,9 +53,8 @@ int dsq_write_begin(struct dsq_tier *tier, enum dsq_record_kind kind, uint64_t h
     if (status != DSQ_OK) {
         return status;
     }
-    dsq_reclaim_recycle(tier->reclaim);
     write->record =
-        dsq_record_new(kind, state, references_for(tier, write->durable), hash, key, value);
+        tier_record_new(tier, kind, state, references_for(tier, write->durable), hash, key, value);
     if (write->record == NULL) {
         refund(tier, bytes);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a record of %zu bytes",
