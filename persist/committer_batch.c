@@ -6,6 +6,7 @@
 #include "core/platform.h"
 #include "core/reclaim.h"
 #include "persist/committer_internal.h"
+#include "persist/hooks.h"
 
 /* Records of one transaction, unless a group is larger. */
 #define BATCH_RECORDS_MAX 65536
@@ -134,7 +135,7 @@ static void append(struct dsq_committer *committer, struct dsq_record *record)
 {
     committer->batch.records[committer->batch.count++] = record;
     if (!is_item(record)) {
-        dsq_add_relaxed(&committer->seq, 1);
+        dsq_hook_numbered(dsq_add_relaxed(&committer->seq, 1) + 1, record);
     }
 }
 
@@ -317,6 +318,7 @@ static int write_entries(struct dsq_committer *committer, struct entry *entries,
         store->ops->rollback(store);
         return status;
     }
+    dsq_hook_stage(DSQ_STAGE_BEFORE_COMMIT);
     return store->ops->commit(store, committer->batch.last_seq, error);
 }
 
@@ -418,6 +420,7 @@ void dsq_batch_finish(struct dsq_committer *committer)
     for (size_t i = 0; i < batch->count; i++) {
         weight += !is_item(batch->records[i]);
     }
+    dsq_hook_stage(DSQ_STAGE_COMMITTED);
     /* First, so that whoever waited for one of them finds the count known. */
     dsq_add_seq_cst(&committer->durable, weight);
     for (size_t i = 0; i < batch->count; i++) {
@@ -426,6 +429,7 @@ void dsq_batch_finish(struct dsq_committer *committer)
     dsq_perturb();
     dsq_store_relaxed(&committer->durable_seq, batch->last_seq);
     dsq_event_signal(&committer->progress);
+    dsq_hook_stage(DSQ_STAGE_ACKNOWLEDGED);
     dsq_map_advance_clean_epoch(committer->map);
     for (size_t i = 0; i < batch->count; i += FINISH_STRIDE) {
         size_t end = i + FINISH_STRIDE < batch->count ? i + FINISH_STRIDE : batch->count;

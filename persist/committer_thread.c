@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/platform.h"
 #include "persist/committer_internal.h"
+#include "persist/hooks.h"
 
 /* A failed commit is tried again after 1, 2, 4 ... ms, at most this long apart ... */
 #define RETRY_PAUSE_MAX_MS 250
@@ -209,6 +210,7 @@ static void checkpoint_if_due(struct dsq_committer *committer)
     if (store->ops->wal_bytes(store) >= CHECKPOINT_WAL_BYTES) {
         struct dsq_error ignored;
 
+        dsq_hook_stage(DSQ_STAGE_CHECKPOINT);
         (void)store->ops->checkpoint(store, false, &ignored);
     }
     dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
@@ -264,6 +266,7 @@ void *dsq_committer_thread(void *argument)
             pause_ns(committer, DSQ_NS_PER_MS);
         }
         if (committer->batch.count > 0) {
+            dsq_hook_stage(DSQ_STAGE_DRAINED);
             if (!write_until_durable(committer)) {
                 return NULL;
             }

@@ -1,0 +1,3 @@
+#include "persist/hooks.h"
+
+struct dsq_hooks dsq_hooks;
