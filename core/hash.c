@@ -30,3 +30,8 @@ uint64_t dsq_hash(const struct dsq_hash_secret *secret, struct dsq_bytes key)
 {
     return XXH3_64bits_withSecret(key.data, key.size, secret->bytes, sizeof secret->bytes);
 }
+
+uint64_t dsq_checksum(struct dsq_bytes bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
+}

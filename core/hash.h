@@ -24,4 +24,7 @@ int dsq_hash_secret_init(struct dsq_hash_secret *secret, struct dsq_error *error
 
 uint64_t dsq_hash(const struct dsq_hash_secret *secret, struct dsq_bytes key);
 
+/* XXH3 (64 bits) with a seed, the same on every machine: against damage, not against an attacker. */
+uint64_t dsq_checksum(struct dsq_bytes bytes, uint64_t seed);
+
 #endif

@@ -39,6 +39,8 @@ static void init_shared(struct dsq_committer *committer, const struct dsq_commit
     dsq_event_init(&committer->room);
     dsq_store_relaxed(&committer->seq, store->ops->seq(store));
     dsq_store_relaxed(&committer->durable_seq, store->ops->seq(store));
+    dsq_store_relaxed(&committer->folded_seq, store->ops->seq(store));
+    dsq_fold_init(&committer->fold, store->ops->seq(store));
     dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
 }
 
@@ -75,6 +77,7 @@ void dsq_committer_destroy(struct dsq_committer *committer)
     pthread_mutex_destroy(&committer->error_lock);
     dsq_batch_discard(committer);
     free(committer->batch.records);
+    dsq_journal_row_fini(&committer->row);
     free(committer);
 }
 
@@ -253,6 +256,13 @@ bool dsq_committer_is_idle(const struct dsq_committer *committer)
     return durable == dsq_committer_pushed(committer);
 }
 
+bool dsq_committer_is_folded(const struct dsq_committer *committer)
+{
+    uint64_t done = dsq_committer_done(committer);
+
+    return done == dsq_committer_pushed(committer);
+}
+
 int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
                         struct dsq_error *error)
 {
@@ -275,6 +285,33 @@ int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
     status = dsq_committer_wait(committer, marker, deadline_ns, error);
     dsq_record_release(committer->map->reclaim, marker);
     return status;
+}
+
+static void raise_to(_Atomic uint64_t *number, uint64_t to)
+{
+    uint64_t seen = dsq_load_seq_cst(number);
+
+    while (seen < to && !dsq_cas_seq_cst(number, &seen, to)) {
+    }
+}
+
+int dsq_committer_fold(struct dsq_committer *committer, struct dsq_error *error)
+{
+    uint64_t target = dsq_load_seq_cst(&committer->durable_seq);
+
+    raise_to(&committer->fold_target, target);
+    dsq_event_signal(&committer->work);
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->progress);
+
+        if (dsq_load_seq_cst(&committer->folded_seq) >= target) {
+            return DSQ_OK;
+        }
+        if (has_failed(committer)) {
+            return failure(committer, error);
+        }
+        dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);
+    }
 }
 
 int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *error)
@@ -333,7 +370,8 @@ void dsq_committer_stats(struct dsq_committer *committer, struct dsq_committer_s
     stats->queued_bytes = dsq_load_seq_cst(&committer->queued_bytes);
     stats->commits = dsq_load_relaxed(&committer->commits);
     stats->commit_errors = dsq_load_relaxed(&committer->commit_errors);
+    stats->folds = dsq_load_relaxed(&committer->folds);
     stats->seq = dsq_load_relaxed(&committer->seq);
-    stats->durable_seq = dsq_load_relaxed(&committer->durable_seq);
+    stats->durable_seq = dsq_load_seq_cst(&committer->durable_seq);
     stats->wal_bytes = dsq_load_relaxed(&committer->wal_bytes);
 }

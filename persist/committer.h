@@ -20,6 +20,11 @@
  * not at all: the committer cuts its batch only where no group is open.  A group whose writer is
  * frozen half-way holds what was queued after its first node.
  *
+ * A commit appends the batch to the journal.  Between commits the thread folds (persist/fold.h): it
+ * merges what the journal has into kv, in steps that take about as long as a commit while somebody
+ * waits for one.  A fold begins when enough is unfolded, when nothing has been written for a
+ * while, when writers wait for room, and on demand.
+ *
  * Back-pressure: bytes are admitted before a record is made and given back when it is CLEAN; above
  * `queue_bytes` writers wait until half of it is free.
  *
@@ -49,6 +54,10 @@ struct dsq_committer_config {
     uint32_t slack_ms; /* lazy: how much later than the interval writers begin to wait */
     uint32_t buffer_size;
     uint64_t queue_bytes;
+    /* A fold begins at so many unfolded bytes or records, and after so long a pause; 0: not so. */
+    uint64_t fold_bytes;
+    uint64_t fold_records;
+    uint32_t fold_idle_ms;
 };
 
 enum dsq_committer_state {
@@ -63,6 +72,7 @@ struct dsq_committer_stats {
     uint64_t queued_bytes;
     uint64_t commits;
     uint64_t commit_errors;
+    uint64_t folds;
     uint64_t seq;
     uint64_t durable_seq;
     uint64_t wal_bytes;
@@ -73,7 +83,7 @@ int dsq_committer_new(const struct dsq_committer_config *config, struct dsq_stor
                       struct dsq_map *map, struct dsq_committer **committer,
                       struct dsq_error *error);
 
-/* Ends the thread without committing what is queued, and frees.  No other thread may use it. */
+/* Ends the thread without committing what is queued or folding, and frees.  No other thread may use it. */
 void dsq_committer_destroy(struct dsq_committer *committer);
 
 /*
@@ -105,6 +115,9 @@ int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record 
 int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
                         struct dsq_error *error);
 
+/* Waits until all that is durable at the call is in kv. */
+int dsq_committer_fold(struct dsq_committer *committer, struct dsq_error *error);
+
 /* FAILED -> OPEN by trying the failed commit again; its error if it fails again. */
 int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *error);
 
@@ -114,8 +127,9 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
  */
 int dsq_committer_checkpoint(struct dsq_committer *committer, struct dsq_error *error);
 
-/* Whether all that was queued is durable. */
+/* Whether all that was queued is durable; whether it is in kv. */
 bool dsq_committer_is_idle(const struct dsq_committer *committer);
+bool dsq_committer_is_folded(const struct dsq_committer *committer);
 
 void dsq_committer_stats(struct dsq_committer *committer, struct dsq_committer_stats *stats);
 

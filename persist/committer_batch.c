@@ -10,8 +10,6 @@
 
 /* Records of one transaction, unless a group is larger. */
 #define BATCH_RECORDS_MAX 65536
-/* Records finished in one critical section. */
-#define FINISH_STRIDE 64
 
 static struct dsq_record *record_of(struct dsq_mpsc_node *node)
 {
@@ -256,188 +254,115 @@ bool dsq_batch_carry_is_ready(struct dsq_committer *committer)
     return false;
 }
 
-/* A record and its place in the batch, which decides between two records of one key. */
-struct entry {
-    struct dsq_record *record;
-    size_t place;
-};
+/* Bytes of a journal row, unless a record is larger. */
+#define ROW_BYTES ((size_t)1 << 20)
 
-static int compare_entries(const void *left, const void *right)
+static int end_row(struct dsq_committer *committer, uint64_t number, struct dsq_error *error)
 {
-    const struct entry *a = left;
-    const struct entry *b = right;
-    int order = dsq_bytes_compare(dsq_record_key(a->record), dsq_record_key(b->record));
+    struct dsq_store *store = committer->store;
+    int status = store->ops->journal_append(store, number,
+                                            dsq_journal_row_seal(&committer->row, number), error);
 
-    if (order != 0) {
-        return order;
-    }
-    return a->place < b->place ? -1 : a->place > b->place;
-}
-
-static int write_record(struct dsq_store *store, const struct dsq_record *record,
-                        struct dsq_error *error)
-{
-    struct dsq_bytes key = dsq_record_key(record);
-
-    if (record->kind == DSQ_RECORD_TOMBSTONE) {
-        return store->ops->del(store, key, error);
-    }
-    return store->ops->put(store, key, dsq_record_value(record), error);
-}
-
-/* Writes the last record of each key, in the order of the keys. */
-static int write_sorted(struct dsq_committer *committer, struct entry *entries, size_t count,
-                        struct dsq_error *error)
-{
-    int status = DSQ_OK;
-
-    qsort(entries, count, sizeof *entries, compare_entries);
-    for (size_t i = 0; i < count && status == DSQ_OK; i++) {
-        const struct dsq_record *record = entries[i].record;
-
-        if (i + 1 < count &&
-            dsq_bytes_compare(dsq_record_key(record), dsq_record_key(entries[i + 1].record)) == 0) {
-            continue;
-        }
-        status = write_record(committer->store, record, error);
-    }
+    dsq_journal_row_clear(&committer->row);
     return status;
 }
 
-static int write_entries(struct dsq_committer *committer, struct entry *entries, size_t count,
-                         struct dsq_error *error)
+/* Appends the batch's records to the journal, as few rows. */
+static int write_rows(struct dsq_committer *committer, size_t count, struct dsq_error *error)
+{
+    const struct batch *batch = &committer->batch;
+    uint64_t number = batch->last_seq - count;
+
+    dsq_journal_row_clear(&committer->row);
+    for (size_t i = 0; i < batch->count; i++) {
+        int status = DSQ_OK;
+
+        if (is_item(batch->records[i])) {
+            continue;
+        }
+        if (!dsq_journal_row_add(&committer->row, batch->records[i])) {
+            return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a commit");
+        }
+        number++;
+        if (committer->row.size >= ROW_BYTES || number == batch->last_seq) {
+            status = end_row(committer, number, error);
+        }
+        if (status != DSQ_OK) {
+            return status;
+        }
+    }
+    return DSQ_OK;
+}
+
+static size_t count_records(const struct batch *batch)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        count += !is_item(batch->records[i]);
+    }
+    return count;
+}
+
+int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error)
 {
     struct dsq_store *store = committer->store;
-    int status = store->ops->begin(store, error);
+    size_t count = count_records(&committer->batch);
+    int status;
 
+    if (count == 0) {
+        return DSQ_OK;
+    }
+    if (!dsq_fold_reserve(&committer->fold, count)) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a commit");
+    }
+    status = store->ops->begin(store, DSQ_COMMIT_DURABLE, error);
     if (status != DSQ_OK) {
         return status;
     }
-    status = write_sorted(committer, entries, count, error);
+    status = write_rows(committer, count, error);
     if (status != DSQ_OK) {
         store->ops->rollback(store);
         return status;
     }
     dsq_hook_stage(DSQ_STAGE_BEFORE_COMMIT);
-    return store->ops->commit(store, committer->batch.last_seq, error);
-}
-
-int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error)
-{
-    const struct batch *batch = &committer->batch;
-    struct entry *entries = malloc(batch->count * sizeof *entries);
-    size_t count = 0;
-    int status = DSQ_OK;
-
-    if (entries == NULL) {
-        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a commit");
-    }
-    for (size_t i = 0; i < batch->count; i++) {
-        struct dsq_record *record = batch->records[i];
-
-        if (!is_item(record)) {
-            entries[count++] = (struct entry){record, i};
-        }
-    }
-    if (count > 0) {
-        status = write_entries(committer, entries, count, error);
-        dsq_add_relaxed(&committer->commits, status == DSQ_OK);
-    }
-    free(entries);
+    status = store->ops->commit(store, error);
+    dsq_add_relaxed(&committer->commits, status == DSQ_OK);
     return status;
 }
 
-/*
- * Unlinks a tombstone that is CLEAN: absent is what kv says as well.  Needed where CLOCK does not
- * come by: in a hot tier without bound, and in a complete one, which need not remember absences.
- */
-static void unlink_tombstone(struct dsq_map *map, struct dsq_record *record)
+/* What a batch holds besides records has done its work with the commit. */
+static void finish_item(struct dsq_committer *committer, struct dsq_record *item)
 {
-    struct dsq_table *shard = dsq_map_shard(map, record->hash);
-    struct dsq_place place;
-
-    if (map->shard_capacity != INT64_MAX && !dsq_map_is_complete(map)) {
-        return;
+    if (item->kind == DSQ_ITEM_GROUP) {
+        dsq_group_drop(committer, dsq_group_node(item).group);
     }
-    if (dsq_table_find(shard, record->hash, dsq_record_key(record)) != record ||
-        dsq_table_locate(shard, record->hash, dsq_record_key(record), &place) != DSQ_OK) {
-        return;
-    }
-    if (place.record != record) {
-        dsq_table_cancel(shard, &place);
-    } else if (dsq_table_remove(shard, &place)) {
-        dsq_record_release(map->reclaim, record);
-    }
-}
-
-/* Gives back what the queue held of one record; returns the bytes to refund. */
-static uint64_t finish_record(struct dsq_committer *committer, struct dsq_record *record)
-{
-    struct dsq_map *map = committer->map;
-    uint64_t bytes = 0;
-
-    if (record->kind == DSQ_ITEM_GROUP) {
-        dsq_group_drop(committer, dsq_group_node(record).group);
-    } else if (record->kind != DSQ_ITEM_MARKER) {
-        struct dsq_table *shard = dsq_map_shard(map, record->hash);
-
-        bytes = dsq_record_bytes(record);
-        if (record->kind == DSQ_RECORD_TOMBSTONE) {
-            unlink_tombstone(map, record);
-        }
-        dsq_map_trim(map, shard, bytes);
-    }
-    dsq_record_release(map->reclaim, record);
-    return bytes;
-}
-
-/*
- * Records count as unfolded until the hot tier has been trimmed for them, so that what is not
- * counted as unfolded never exceeds the hot tier's capacity.
- */
-static uint64_t finish_stride(struct dsq_committer *committer, size_t begin, size_t end)
-{
-    struct dsq_record **records = committer->batch.records;
-    uint64_t weight = 0;
-    uint64_t bytes = 0;
-
-    dsq_read_lock();
-    for (size_t i = begin; i < end; i++) {
-        weight += !is_item(records[i]);
-        bytes += finish_record(committer, records[i]);
-    }
-    dsq_read_unlock();
-    dsq_add_seq_cst(&committer->done, weight);
-    return bytes;
+    dsq_record_release(committer->map->reclaim, item);
 }
 
 void dsq_batch_finish(struct dsq_committer *committer)
 {
     struct batch *batch = &committer->batch;
-    uint64_t bytes = 0;
-    uint64_t weight = 0;
+    size_t count = count_records(batch);
 
-    for (size_t i = 0; i < batch->count; i++) {
-        weight += !is_item(batch->records[i]);
-    }
     dsq_hook_stage(DSQ_STAGE_COMMITTED);
-    /* First, so that whoever waited for one of them finds the count known. */
-    dsq_add_seq_cst(&committer->durable, weight);
+    /* First, so that whoever waited for one of them finds the number and the count known. */
+    dsq_store_seq_cst(&committer->durable_seq, batch->last_seq);
+    dsq_add_seq_cst(&committer->durable, count);
     for (size_t i = 0; i < batch->count; i++) {
-        dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_CLEAN);
+        dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_DURABLE);
     }
     dsq_perturb();
-    dsq_store_relaxed(&committer->durable_seq, batch->last_seq);
     dsq_event_signal(&committer->progress);
     dsq_hook_stage(DSQ_STAGE_ACKNOWLEDGED);
-    dsq_map_advance_clean_epoch(committer->map);
-    for (size_t i = 0; i < batch->count; i += FINISH_STRIDE) {
-        size_t end = i + FINISH_STRIDE < batch->count ? i + FINISH_STRIDE : batch->count;
-
-        bytes += finish_stride(committer, i, end);
+    for (size_t i = 0; i < batch->count; i++) {
+        if (is_item(batch->records[i])) {
+            finish_item(committer, batch->records[i]);
+        } else {
+            dsq_fold_add(&committer->fold, batch->records[i], batch->last_seq);
+        }
     }
     batch->count = 0;
-    dsq_committer_refund(committer, bytes);
 }
 
 static void discard(struct dsq_committer *committer, struct dsq_record *record)
@@ -453,10 +378,18 @@ static void discard(struct dsq_committer *committer, struct dsq_record *record)
     dsq_record_release(committer->map->reclaim, record);
 }
 
+static void release(void *context, struct dsq_record *record)
+{
+    struct dsq_committer *committer = context;
+
+    dsq_record_release(committer->map->reclaim, record);
+}
+
 void dsq_batch_discard(struct dsq_committer *committer)
 {
     struct batch *batch = &committer->batch;
 
+    dsq_fold_fini(&committer->fold, release, committer);
     take_queue(committer);
     while (committer->chain != NULL) {
         struct dsq_mpsc_node *node = committer->chain;

@@ -8,6 +8,8 @@
 #include "core/event.h"
 #include "core/mpsc.h"
 #include "persist/committer.h"
+#include "persist/fold.h"
+#include "persist/journal.h"
 
 /* What the thread is to do besides committing; bits of `demand`. */
 #define DEMAND_COMMIT 1U /* somebody waits: commit now */
@@ -72,6 +74,9 @@ struct dsq_committer {
     _Atomic uint64_t commit_errors;
     _Atomic uint64_t seq;
     _Atomic uint64_t durable_seq;
+    _Atomic uint64_t fold_target; /* somebody waits for this number to be in kv */
+    _Atomic uint64_t folded_seq;  /* every record up to this number is */
+    _Atomic uint64_t folds;
     _Atomic uint64_t wal_bytes;
     _Atomic uint64_t resumes;     /* attempts of a resumed commit that have ended */
     _Atomic uint64_t checkpoints; /* demanded ones that have ended */
@@ -89,6 +94,12 @@ struct dsq_committer {
     uint64_t scans; /* of the chain, for where to cut it */
     uint64_t taken_at_ns;
     struct batch batch;
+    struct dsq_journal_row row;
+    struct dsq_fold fold;
+    uint64_t commit_ns;       /* how long the last commit took */
+    uint64_t committed_at_ns; /* when it ended */
+    uint64_t wal_seen;        /* by the last look at it */
+    uint64_t wal_limit;       /* at which the next checkpoint is due */
 };
 
 /*
@@ -103,11 +114,24 @@ bool dsq_batch_carry_is_ready(struct dsq_committer *committer);
 /* Writes the batch in one transaction. */
 int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error);
 
-/* After the commit: CLEAN, references and bytes given back, overshoot evicted, waiters woken. */
+/* After the commit: DURABLE, waiters woken, the records handed to the fold. */
 void dsq_batch_finish(struct dsq_committer *committer);
 
 /* Releases what is queued, carried and in the batch, without committing it. */
 void dsq_batch_discard(struct dsq_committer *committer);
+
+/* Whether something queued is to be committed now.  The thread's own question. */
+bool dsq_committer_is_due(struct dsq_committer *committer);
+
+/* Whether a step of a fold is to be taken now. */
+bool dsq_committer_wants_fold(const struct dsq_committer *committer);
+
+/* When it will be, if nothing happens meanwhile. */
+uint64_t dsq_committer_fold_deadline(const struct dsq_committer *committer);
+
+/* Takes it; then tells who waits for the end of a fold. */
+int dsq_committer_fold_step(struct dsq_committer *committer, struct dsq_error *error);
+void dsq_committer_note_folded(struct dsq_committer *committer);
 
 /* Queues one node that stands for `weight` records. */
 void dsq_committer_push_weighted(struct dsq_committer *committer, struct dsq_record *record,

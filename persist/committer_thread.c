@@ -46,6 +46,7 @@ static void sleep_until(struct dsq_committer *committer, enum sleep_state how, u
     } else {
         stay_awake = committer->config.timer && backlog(committer) >= committer->config.buffer_size;
     }
+    stay_awake = stay_awake || dsq_committer_wants_fold(committer);
     if (!stay_awake && !is_demanded(committer, ~0U)) {
         dsq_event_wait(&committer->work, ticket, deadline_ns);
     }
@@ -68,7 +69,7 @@ static uint64_t commit_deadline(struct dsq_committer *committer)
 }
 
 /* Whether work that is there may be committed now. */
-static bool is_due(struct dsq_committer *committer, uint64_t deadline_ns)
+static bool may_commit(struct dsq_committer *committer, uint64_t deadline_ns)
 {
     return !committer->config.lazy || committer->cut_short || committer->markers_in_chain > 0 ||
            dsq_load_seq_cst(&committer->room_waiters) > 0 ||
@@ -76,23 +77,39 @@ static bool is_due(struct dsq_committer *committer, uint64_t deadline_ns)
            (deadline_ns != DSQ_NO_DEADLINE && dsq_now_ns() >= deadline_ns);
 }
 
-static void wait_for_work(struct dsq_committer *committer)
+static uint64_t work_deadline(struct dsq_committer *committer)
+{
+    return committer->config.lazy ? commit_deadline(committer) : 0;
+}
+
+bool dsq_committer_is_due(struct dsq_committer *committer)
+{
+    return is_demanded(committer, ~0U) ||
+           (has_work(committer) && may_commit(committer, work_deadline(committer)));
+}
+
+/* Sleeps until there is something to do; whether what is queued is to be committed. */
+static bool wait_for_work(struct dsq_committer *committer)
 {
     for (;;) {
+        bool work = has_work(committer);
+        uint64_t deadline_ns = work ? work_deadline(committer) : DSQ_NO_DEADLINE;
+
         if (is_demanded(committer, ~0U)) {
             /* Cleared before the queue is taken: a later demand is for a later push. */
             dsq_and_seq_cst(&committer->demand, ~(DEMAND_COMMIT | DEMAND_RESUME));
-            return;
+            return true;
         }
-        if (!has_work(committer)) {
-            sleep_until(committer, SLEEP_IDLE, DSQ_NO_DEADLINE);
-        } else {
-            uint64_t deadline_ns = committer->config.lazy ? commit_deadline(committer) : 0;
-
-            if (is_due(committer, deadline_ns)) {
-                return;
-            }
+        if (work && may_commit(committer, deadline_ns)) {
+            return true;
+        }
+        if (dsq_committer_wants_fold(committer)) {
+            return false;
+        }
+        if (work) {
             sleep_until(committer, SLEEP_TIMED, deadline_ns);
+        } else {
+            sleep_until(committer, SLEEP_IDLE, dsq_committer_fold_deadline(committer));
         }
     }
 }
@@ -179,14 +196,15 @@ static bool wait_before_retry(struct dsq_committer *committer, int status, uint6
     return pause_ns(committer, pause_ms * DSQ_NS_PER_MS);
 }
 
-/* Writes the batch until it is durable; false if the thread is to stop before. */
-static bool write_until_durable(struct dsq_committer *committer)
+/* Does it until it succeeds; false if the thread is to stop before. */
+static bool insist_on(struct dsq_committer *committer,
+                      int (*action)(struct dsq_committer *committer, struct dsq_error *error))
 {
     uint64_t since_ns = dsq_now_ns();
     struct dsq_error error = {0};
 
     for (unsigned attempt = 0;; attempt++) {
-        int status = dsq_batch_write(committer, &error);
+        int status = action(committer, &error);
 
         if (status == DSQ_OK) {
             break;
@@ -202,18 +220,26 @@ static bool write_until_durable(struct dsq_committer *committer)
     return true;
 }
 
-/* A failed checkpoint loses nothing: the data is in the WAL, and the next commit tries again. */
+/*
+ * A failed checkpoint loses nothing: the data is in the WAL.  After one the WAL begins anew with the
+ * next commit, in the space that it has; where a reader or an error is in the way it grows, and the
+ * next attempt comes when it has grown by some more.
+ */
 static void checkpoint_if_due(struct dsq_committer *committer)
 {
     struct dsq_store *store = committer->store;
+    uint64_t wal_bytes = store->ops->wal_bytes(store);
 
-    if (store->ops->wal_bytes(store) >= CHECKPOINT_WAL_BYTES) {
-        struct dsq_error ignored;
-
-        dsq_hook_stage(DSQ_STAGE_CHECKPOINT);
-        (void)store->ops->checkpoint(store, false, &ignored);
+    if (wal_bytes < committer->wal_seen || committer->wal_limit == 0) {
+        committer->wal_limit = CHECKPOINT_WAL_BYTES;
     }
-    dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
+    committer->wal_seen = wal_bytes;
+    if (wal_bytes >= committer->wal_limit) {
+        dsq_hook_stage(DSQ_STAGE_CHECKPOINT);
+        (void)store->ops->checkpoint(store, false, NULL);
+        committer->wal_limit = wal_bytes + CHECKPOINT_WAL_BYTES / 4;
+    }
+    dsq_store_relaxed(&committer->wal_bytes, wal_bytes);
 }
 
 /*
@@ -251,28 +277,48 @@ static void checkpoint_on_demand(struct dsq_committer *committer)
     dsq_event_signal(&committer->progress);
 }
 
+/* Commits what is queued; false if the thread is to stop. */
+static bool commit_queued(struct dsq_committer *committer)
+{
+    uint64_t start_ns = dsq_now_ns();
+
+    if (dsq_batch_collect(committer) != DSQ_OK) {
+        /* No memory for a longer batch: commit what fits, or try again a little later. */
+        pause_ns(committer, DSQ_NS_PER_MS);
+    }
+    if (committer->batch.count > 0) {
+        dsq_hook_stage(DSQ_STAGE_DRAINED);
+        if (!insist_on(committer, dsq_batch_write)) {
+            return false;
+        }
+        dsq_batch_finish(committer);
+        committer->committed_at_ns = dsq_now_ns();
+        committer->commit_ns = committer->committed_at_ns - start_ns;
+    }
+    update_age(committer);
+    return true;
+}
+
 void *dsq_committer_thread(void *argument)
 {
     struct dsq_committer *committer = argument;
 
     for (;;) {
-        wait_for_work(committer);
+        bool commit = wait_for_work(committer);
+
         if (is_demanded(committer, DEMAND_STOP)) {
             return NULL;
         }
         checkpoint_on_demand(committer);
-        if (dsq_batch_collect(committer) != DSQ_OK) {
-            /* No memory for a longer batch: commit what fits, or try again a little later. */
-            pause_ns(committer, DSQ_NS_PER_MS);
+        if (commit && !commit_queued(committer)) {
+            return NULL;
         }
-        if (committer->batch.count > 0) {
-            dsq_hook_stage(DSQ_STAGE_DRAINED);
-            if (!write_until_durable(committer)) {
+        if (dsq_committer_wants_fold(committer)) {
+            if (!insist_on(committer, dsq_committer_fold_step)) {
                 return NULL;
             }
-            dsq_batch_finish(committer);
-            checkpoint_if_due(committer);
+            dsq_committer_note_folded(committer);
         }
-        update_age(committer);
+        checkpoint_if_due(committer);
     }
 }

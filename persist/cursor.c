@@ -63,8 +63,8 @@ static int copy_range(struct dsq_tier_cursor *cursor, const struct dsq_cursor_ra
     return DSQ_OK;
 }
 
-static int open_unflushed(struct dsq_tier *tier, const struct dsq_cursor_range *range,
-                          struct dsq_tier_cursor **cursor, struct dsq_error *error)
+static int open_unfolded(struct dsq_tier *tier, const struct dsq_cursor_range *range,
+                         struct dsq_tier_cursor **cursor, struct dsq_error *error)
 {
     struct dsq_tier_cursor *made = calloc(1, sizeof *made);
 
@@ -80,9 +80,9 @@ static int open_unflushed(struct dsq_tier *tier, const struct dsq_cursor_range *
 int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *range,
                          struct dsq_tier_cursor **cursor, struct dsq_error *error)
 {
-    int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+    int status = dsq_tier_fold(tier, error);
 
-    return status == DSQ_OK ? open_unflushed(tier, range, cursor, error) : status;
+    return status == DSQ_OK ? open_unfolded(tier, range, cursor, error) : status;
 }
 
 static void release_current(struct dsq_tier_cursor *cursor)
@@ -308,7 +308,7 @@ static int has_row(struct dsq_tier *tier, bool *found, struct dsq_error *error)
     struct dsq_tier_cursor *cursor;
     struct dsq_bytes key;
     struct dsq_bytes value;
-    int status = open_unflushed(tier, &all, &cursor, error);
+    int status = open_unfolded(tier, &all, &cursor, error);
 
     if (status != DSQ_OK) {
         return status;

@@ -4,7 +4,7 @@
  * In the persistent modes the cursor walks the kv table by key in chunks, each one short read
  * transaction (a long one would keep the WAL from being reused for as long as it lives), and takes
  * the newer value from the hot tier where there is one.  All that was acknowledged before the
- * cursor was opened is in kv by then (flush), and every chunk begins after the last key of the one
+ * cursor was opened is in kv by then (folded), and every chunk begins after the last key of the one
  * before: a key that is there throughout appears exactly once.  In memory mode it walks the
  * tables in windows of the hash space (dsq_table_walk), with the same rule.
  */
@@ -28,7 +28,7 @@ struct dsq_cursor_range {
  */
 int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error);
 
-/* Flushes first.  The errors of dsq_tier_flush; DSQ_ERR_NOMEM. */
+/* Folds first.  The errors of dsq_tier_fold; DSQ_ERR_NOMEM. */
 int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *range,
                          struct dsq_tier_cursor **cursor, struct dsq_error *error);
 

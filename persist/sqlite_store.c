@@ -46,17 +46,35 @@ static int require_transaction(struct dsq_sqlite_store *self, struct dsq_error *
     return DSQ_OK;
 }
 
-static int begin(struct dsq_store *store, struct dsq_error *error)
+/* Whether commits wait for the disk can be changed between transactions only. */
+static int set_syncs(struct dsq_sqlite_store *self, bool syncs)
+{
+    int result = SQLITE_OK;
+    if (self->syncs != syncs) {
+        result =
+            sqlite3_exec(self->db, syncs ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                         NULL, NULL, NULL);
+        self->syncs = result == SQLITE_OK ? syncs : self->syncs;
+    }
+    return result;
+}
+
+static int begin(struct dsq_store *store, enum dsq_commit_kind kind, struct dsq_error *error)
 {
     struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
     if (self->readonly) {
         return dsq_error_set(error, DSQ_ERR_READONLY, "%s is open read-only", self->path);
     }
-    int result = run(self->writes[DSQ_SQLITE_BEGIN]);
+    int result = set_syncs(self, kind == DSQ_COMMIT_DURABLE && !self->synchronous_normal);
+    if (result == SQLITE_OK) {
+        result = run(self->writes[DSQ_SQLITE_BEGIN]);
+    }
     if (result != SQLITE_OK) {
         return fail(self, result, "begin a transaction", error);
     }
     self->rows = dsq_load_relaxed(&self->count);
+    self->last_seq = dsq_load_relaxed(&self->seq);
+    self->folded_seq = 0;
     return DSQ_OK;
 }
 
@@ -124,17 +142,80 @@ static void rollback(struct dsq_store *store)
     }
 }
 
-static int commit(struct dsq_store *store, uint64_t seq, struct dsq_error *error)
+static int journal_append(struct dsq_store *store, uint64_t number, struct dsq_bytes batch,
+                          struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    struct sqlite3_stmt *statement = self->writes[DSQ_SQLITE_JOURNAL_APPEND];
+    int status = require_transaction(self, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = sqlite3_bind_int64(statement, 1, (sqlite3_int64)number);
+    if (result == SQLITE_OK) {
+        result = dsq_sqlite_bind(statement, 2, batch);
+    }
+    if (result == SQLITE_OK) {
+        result = run(statement);
+    }
+    self->last_seq = number;
+    return result == SQLITE_OK ? DSQ_OK : fail(self, result, "append to the journal", error);
+}
+
+/* The number of the oldest row; 0: the journal is empty. */
+static int find_oldest(struct dsq_sqlite_store *self, uint64_t *number)
+{
+    struct sqlite3_stmt *statement = self->writes[DSQ_SQLITE_JOURNAL_OLDEST];
+    int result = sqlite3_step(statement);
+    *number = result == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return result == SQLITE_ROW ? SQLITE_OK : result;
+}
+
+static int journal_drop(struct dsq_store *store, uint64_t number, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    struct sqlite3_stmt *statement = self->writes[DSQ_SQLITE_JOURNAL_DROP];
+    uint64_t oldest;
+    int status = require_transaction(self, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = find_oldest(self, &oldest);
+    if (result == SQLITE_OK && (oldest == 0 || oldest > number)) {
+        return DSQ_ABSENT;
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_bind_int64(statement, 1, (sqlite3_int64)oldest);
+    }
+    if (result == SQLITE_OK) {
+        result = run(statement);
+    }
+    self->folded_seq = oldest;
+    return result == SQLITE_OK ? DSQ_OK : fail(self, result, "shorten the journal", error);
+}
+
+/* What meta has to say after this transaction and did not say before. */
+static int update_meta(struct dsq_sqlite_store *self)
+{
+    int result = SQLITE_OK;
+    if (self->folded_seq != 0) {
+        result = set_meta(self, "seq", self->folded_seq);
+    }
+    if (result == SQLITE_OK && self->rows != dsq_load_relaxed(&self->count)) {
+        result = set_meta(self, "count", self->rows);
+    }
+    return result;
+}
+
+static int commit(struct dsq_store *store, struct dsq_error *error)
 {
     struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
     int status = require_transaction(self, error);
     if (status != DSQ_OK) {
         return status;
     }
-    int result = set_meta(self, "seq", seq);
-    if (result == SQLITE_OK) {
-        result = set_meta(self, "count", self->rows);
-    }
+    int result = update_meta(self);
     if (result == SQLITE_OK) {
         result = run(self->writes[DSQ_SQLITE_COMMIT]);
     }
@@ -144,7 +225,7 @@ static int commit(struct dsq_store *store, uint64_t seq, struct dsq_error *error
         return status;
     }
     dsq_store_relaxed(&self->count, self->rows);
-    dsq_store_relaxed(&self->seq, seq);
+    dsq_store_relaxed(&self->seq, self->last_seq);
     return DSQ_OK;
 }
 
@@ -236,6 +317,8 @@ const struct dsq_store_ops dsq_sqlite_store_ops = {
     .begin = begin,
     .put = put,
     .del = del,
+    .journal_append = journal_append,
+    .journal_drop = journal_drop,
     .commit = commit,
     .rollback = rollback,
     .count = count,
@@ -247,6 +330,7 @@ const struct dsq_store_ops dsq_sqlite_store_ops = {
     .reader_get = dsq_sqlite_reader_get,
     .reader_done = dsq_sqlite_reader_done,
     .reader_scan = dsq_sqlite_reader_scan,
+    .reader_journal = dsq_sqlite_reader_journal,
     .close = close_store,
     .abandon = abandon,
 };

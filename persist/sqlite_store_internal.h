@@ -31,6 +31,9 @@ enum dsq_sqlite_write {
     DSQ_SQLITE_INSERT,
     DSQ_SQLITE_DELETE,
     DSQ_SQLITE_SET_META,
+    DSQ_SQLITE_JOURNAL_APPEND,
+    DSQ_SQLITE_JOURNAL_OLDEST,
+    DSQ_SQLITE_JOURNAL_DROP,
     DSQ_SQLITE_COMMIT,
     DSQ_SQLITE_ROLLBACK,
     DSQ_SQLITE_WRITES /* how many there are */
@@ -60,7 +63,10 @@ struct dsq_sqlite_store {
     /* Writes, for one thread at a time.  A readonly store uses its own while opening only. */
     struct sqlite3 *db;
     struct sqlite3_stmt *writes[DSQ_SQLITE_WRITES];
-    uint64_t rows; /* in kv, as the open transaction sees it */
+    bool syncs;          /* commits wait for the disk: what the connection is set to */
+    uint64_t rows;       /* in kv, as the open transaction sees it */
+    uint64_t last_seq;   /* seq, as the open transaction sees it */
+    uint64_t folded_seq; /* above meta.seq if the open transaction has dropped rows */
     uint64_t wal_frame_bytes;
 
     /* As of the last commit.  Single values, read by any thread for themselves: relaxed. */
@@ -153,6 +159,10 @@ int dsq_sqlite_reader_get(struct dsq_reader *reader, struct dsq_bytes key, struc
 void dsq_sqlite_reader_done(struct dsq_reader *reader);
 int dsq_sqlite_reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *range,
                            dsq_row_visitor visitor, void *context, struct dsq_error *error);
+
+int dsq_sqlite_reader_journal(struct dsq_reader *reader, uint64_t after,
+                              dsq_journal_row_visitor visitor, void *context,
+                              struct dsq_error *error);
 
 /* ---- sqlite_store.c ---- */
 

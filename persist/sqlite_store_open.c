@@ -59,9 +59,16 @@ static const char *const write_sql[DSQ_SQLITE_WRITES] = {
     [DSQ_SQLITE_DELETE] = "DELETE FROM kv WHERE key = ?1",
     [DSQ_SQLITE_SET_META] = ("INSERT INTO meta(name, value) VALUES(?1, ?2)"
                              " ON CONFLICT(name) DO UPDATE SET value = excluded.value"),
+    [DSQ_SQLITE_JOURNAL_APPEND] = "INSERT INTO journal(id, batch) VALUES(?1, ?2)",
+    [DSQ_SQLITE_JOURNAL_OLDEST] = "SELECT min(id) FROM journal",
+    [DSQ_SQLITE_JOURNAL_DROP] = "DELETE FROM journal WHERE id = ?1",
     [DSQ_SQLITE_COMMIT] = "COMMIT",
     [DSQ_SQLITE_ROLLBACK] = "ROLLBACK",
 };
+
+/* The journal's last number, or the last that it had. */
+static const char seq_sql[] = "SELECT max(value, ifnull((SELECT max(id) FROM journal), 0))"
+                              " FROM meta WHERE name = 'seq'";
 
 static int wal_hook(void *context, sqlite3 *db, const char *schema, int frames)
 {
@@ -103,6 +110,7 @@ static int connect_writer(struct dsq_sqlite_store *self, struct dsq_error *error
 {
     int status = dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, &self->db, error);
     /* Creating is done with FULL in any case. */
+    self->syncs = true;
     return status == DSQ_OK ? execute(self, "PRAGMA synchronous=FULL", "configure", error) : status;
 }
 
@@ -152,17 +160,11 @@ static int enter_wal_mode(struct dsq_sqlite_store *self, struct dsq_error *error
     return status;
 }
 
-static int set_synchronous(struct dsq_sqlite_store *self, struct dsq_error *error)
-{
-    return self->synchronous_normal ? execute(self, "PRAGMA synchronous=NORMAL", "configure", error)
-                                    : DSQ_OK;
-}
-
 static int load_meta(struct dsq_sqlite_store *self, struct dsq_error *error)
 {
     uint64_t seq;
     uint64_t count;
-    int status = query(self, "SELECT value FROM meta WHERE name = 'seq'", &seq, error);
+    int status = query(self, seq_sql, &seq, error);
     if (status == DSQ_OK) {
         status = query(self, "SELECT value FROM meta WHERE name = 'count'", &count, error);
     }
@@ -199,9 +201,8 @@ static int prepare_writes(struct dsq_sqlite_store *self, struct dsq_error *error
 typedef int (*open_step)(struct dsq_sqlite_store *self, struct dsq_error *error);
 
 static const open_step writer_steps[] = {
-    connect_writer, create_tables_if_empty, check_format, enter_wal_mode,
-    load_meta,      set_synchronous,        watch_wal,    prepare_writes,
-    NULL,
+    connect_writer, create_tables_if_empty, check_format, enter_wal_mode, load_meta,
+    watch_wal,      prepare_writes,         NULL,
 };
 
 static const open_step reader_steps[] = {

@@ -27,6 +27,8 @@ static const char *const scan_sql[SCANS] = {
     "SELECT key, value FROM kv WHERE key > ?1 AND key < ?2 ORDER BY key",
 };
 
+static const char journal_sql[] = "SELECT id, batch FROM journal WHERE id > ?1 ORDER BY id";
+
 struct dsq_reader {
     struct dsq_reader *next; /* in the list of idle ones */
     struct dsq_sqlite_store *store;
@@ -256,5 +258,41 @@ int dsq_sqlite_reader_scan(struct dsq_reader *reader, const struct dsq_scan_rang
         status = fail(reader, result, "read a range of records", error);
     }
     end(statement);
+    return status;
+}
+
+static int visit_journal(struct sqlite3_stmt *statement, dsq_journal_row_visitor visitor,
+                         void *context)
+{
+    int result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct dsq_bytes batch;
+        result = read_cell(statement, 1, &batch);
+        if (result != SQLITE_OK ||
+            !visitor(context, (uint64_t)sqlite3_column_int64(statement, 0), batch)) {
+            return result;
+        }
+    }
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int dsq_sqlite_reader_journal(struct dsq_reader *reader, uint64_t after,
+                              dsq_journal_row_visitor visitor, void *context,
+                              struct dsq_error *error)
+{
+    struct sqlite3_stmt *statement;
+    int status =
+        dsq_sqlite_prepare(reader->db, journal_sql, reader->store->path, &statement, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = sqlite3_bind_int64(statement, 1, (sqlite3_int64)after);
+    if (result == SQLITE_OK) {
+        result = visit_journal(statement, visitor, context);
+    }
+    if (result != SQLITE_OK) {
+        status = fail(reader, result, "read the journal", error);
+    }
+    sqlite3_finalize(statement);
     return status;
 }

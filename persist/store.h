@@ -4,8 +4,11 @@
  * Nothing above this interface knows SQL.  SQLite (persist/sqlite_store.c) is the first
  * implementation.
  *
- * Threads: begin, put, del, commit, rollback and checkpoint belong to one thread at a time, the
- * writer; count, seq and wal_bytes are for any thread.  Readers are acquired and used by any thread;
+ * Two places for what is written: `kv`, the rows; and `journal`, batches of records in the order of
+ * their commits, which are merged into kv later (persist/fold.h).
+ *
+ * Threads: begin, put, del, journal_append, journal_drop, commit, rollback and checkpoint belong to
+ * one thread at a time, the writer; count, seq and wal_bytes are for any thread.  Readers are acquired and used by any thread;
  * one reader serves one thread at a time.  Nobody may hold a reader while waiting for anything but the storage itself.
  *
  * Every function that can fail returns a status of core/status.h and describes the failure in
@@ -37,9 +40,18 @@ struct dsq_scan_range {
  */
 typedef bool (*dsq_row_visitor)(void *context, struct dsq_bytes key, struct dsq_bytes value);
 
+/* Called for each row of the journal, as dsq_row_visitor. */
+typedef bool (*dsq_journal_row_visitor)(void *context, uint64_t number, struct dsq_bytes batch);
+
+/* When a transaction is on disk. */
+enum dsq_commit_kind {
+    DSQ_COMMIT_DURABLE, /* when commit returns, as `synchronous` promises */
+    DSQ_COMMIT_SOON,    /* with the next durable one or checkpoint at the latest */
+};
+
 struct dsq_store_ops {
     /* Starts the one write transaction.  DSQ_ERR_LOCKED if another program holds the file. */
-    int (*begin)(struct dsq_store *store, struct dsq_error *error);
+    int (*begin)(struct dsq_store *store, enum dsq_commit_kind kind, struct dsq_error *error);
 
     /* Inserts the row or replaces its value.  Inside a transaction. */
     int (*put)(struct dsq_store *store, struct dsq_bytes key, struct dsq_bytes value,
@@ -48,18 +60,28 @@ struct dsq_store_ops {
     /* Removes the row if it is there.  Inside a transaction.  DSQ_OK either way. */
     int (*del)(struct dsq_store *store, struct dsq_bytes key, struct dsq_error *error);
 
+    /* Adds a row to the journal, whose last record has the number `number`.  Inside a transaction. */
+    int (*journal_append)(struct dsq_store *store, uint64_t number, struct dsq_bytes batch,
+                          struct dsq_error *error);
+
     /*
-     * Writes meta.seq = seq and the new row count, and commits.  On success the transaction is on
-     * disk as `synchronous` promises.  On error its outcome is unknown: it may be found after a
-     * crash, and the caller executes the whole transaction again; the store has rolled back
-     * what it could and is ready for begin.
+     * Removes the journal's oldest row if its number is at most `number`, else DSQ_ABSENT.  Inside a
+     * transaction.
      */
-    int (*commit)(struct dsq_store *store, uint64_t seq, struct dsq_error *error);
+    int (*journal_drop)(struct dsq_store *store, uint64_t number, struct dsq_error *error);
+
+    /*
+     * Commits, together with the count of the rows in kv and what seq needs.  Transactions become
+     * durable in their order.  On error the outcome is unknown: the transaction may be found after a
+     * crash, and the caller executes it again, the whole of it; the store has rolled back what
+     * it could and is ready for begin.
+     */
+    int (*commit)(struct dsq_store *store, struct dsq_error *error);
 
     /* Abandons the transaction, if one is open. */
     void (*rollback)(struct dsq_store *store);
 
-    /* Rows, and the last sequence number, as of the last successful commit (or open). */
+    /* Rows of kv, and the last number in the journal ever, as of the last commit (or open). */
     uint64_t (*count)(const struct dsq_store *store);
     uint64_t (*seq)(const struct dsq_store *store);
 
@@ -88,6 +110,10 @@ struct dsq_store_ops {
     /* Visits the rows of a range within one short transaction that begins during this call. */
     int (*reader_scan)(struct dsq_reader *reader, const struct dsq_scan_range *range,
                        dsq_row_visitor visitor, void *context, struct dsq_error *error);
+
+    /* Visits the rows of the journal above `after`, the oldest first, as reader_scan. */
+    int (*reader_journal)(struct dsq_reader *reader, uint64_t after,
+                          dsq_journal_row_visitor visitor, void *context, struct dsq_error *error);
 
     /*
      * Closes every connection and frees the store.  All readers must have been released, no

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/thread.h"
+#include "persist/recovery.h"
 #include "persist/tier_internal.h"
 
 struct dsq_tier_stripe *dsq_tier_stripe(struct dsq_tier *tier)
@@ -48,12 +49,37 @@ static void close_hot(struct dsq_tier *tier)
     dsq_reclaim_destroy(tier->reclaim);
 }
 
+/* What a crash has left in the journal is folded, or, where nothing may be written, refused. */
+static int recover(const struct dsq_tier_config *config, struct dsq_store *store,
+                   struct dsq_error *error)
+{
+    int status;
+
+    if (store == NULL) {
+        return DSQ_OK;
+    }
+    if (!config->readonly) {
+        return dsq_recover(store, error);
+    }
+    status = dsq_recovery_is_needed(store, error);
+    if (status == DSQ_EXISTS) {
+        status = dsq_error_set(error, DSQ_ERR_READONLY,
+                               "a crash has left writes in the journal: open the file for writing "
+                               "once, which recovers them");
+    }
+    return status;
+}
+
 int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
                   struct dsq_tier **tier, struct dsq_error *error)
 {
-    struct dsq_tier *made = aligned_alloc(DSQ_CACHE_LINE_BYTES, sizeof *made);
-    int status;
+    struct dsq_tier *made;
+    int status = recover(config, store, error);
 
+    if (status != DSQ_OK) {
+        return status;
+    }
+    made = aligned_alloc(DSQ_CACHE_LINE_BYTES, sizeof *made);
     if (made == NULL) {
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for the handle");
     }
@@ -79,7 +105,7 @@ int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
 
 int dsq_tier_close(struct dsq_tier *tier, struct dsq_error *error)
 {
-    int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+    int status = dsq_tier_fold(tier, error);
 
     if (status == DSQ_OK && tier->committer != NULL) {
         status = dsq_committer_checkpoint(tier->committer, error);
@@ -119,6 +145,16 @@ int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error
     return dsq_committer_flush(tier->committer, deadline_ns, error);
 }
 
+int dsq_tier_fold(struct dsq_tier *tier, struct dsq_error *error)
+{
+    int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+
+    if (status == DSQ_OK && tier->committer != NULL) {
+        status = dsq_committer_fold(tier->committer, error);
+    }
+    return status;
+}
+
 int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error)
 {
     if (tier->committer == NULL) {
@@ -141,19 +177,16 @@ static int count_hot(const struct dsq_tier *tier, uint64_t *count)
     return status == DSQ_OK && !tier_knows_absence(tier) ? DSQ_WOULD_BLOCK : status;
 }
 
-/*
- * In writethrough mode the hot tier's count would include what is not durable yet.  The store's is
- * right when nothing is queued.
- */
 bool dsq_tier_count_if_known(struct dsq_tier *tier, uint64_t *count)
 {
-    if (tier->mode != DSQ_TIER_WRITETHROUGH && count_hot(tier, count) == DSQ_OK) {
+    if (count_hot(tier, count) == DSQ_OK &&
+        (tier->mode != DSQ_TIER_WRITETHROUGH || dsq_committer_is_idle(tier->committer))) {
         return true;
     }
     if (tier->store == NULL) {
         return false;
     }
-    if (tier->committer == NULL || dsq_committer_is_idle(tier->committer)) {
+    if (tier->committer == NULL || dsq_committer_is_folded(tier->committer)) {
         *count = tier->store->ops->count(tier->store);
         return true;
     }
@@ -170,7 +203,11 @@ int dsq_tier_count(struct dsq_tier *tier, uint64_t *count, struct dsq_error *err
     if (tier->store == NULL) {
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for counting");
     }
-    status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+    /* In writethrough mode what was counted may not be taken back by a crash. */
+    if (count_hot(tier, count) == DSQ_OK) {
+        return dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
+    }
+    status = dsq_tier_fold(tier, error);
     if (status == DSQ_OK) {
         *count = tier->store->ops->count(tier->store);
     }

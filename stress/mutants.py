@@ -138,7 +138,7 @@ static int read_row("""),
             return found;""",
              """            dsq_record_touch(found);
             return found;""")],
-           [CRASH_LAZY]),
+           [LINEARIZE_WHOLE, CRASH_LAZY]),
     Mutant("no-grace-period", "an unlinked record is freed at once",
            [("core/reclaim.c",
              """        retire(reclaim, &stripe->retired, &record->node, dsq_record_bytes(record));""",

@@ -1,10 +1,87 @@
 #include "stress/stored.h"
 
 #include <sqlite3.h>
+#include <string.h>
 
 #include "stress/verdict.h"
 
 #define BUSY_TIMEOUT_MS 10000
+
+/*
+ * The rows of kv, over which the journal's batches are applied in their order, all within one read
+ * transaction.  A reader of its own of persist/journal.h's format: what the library has on disk is
+ * judged without the library.
+ */
+static const char gather_sql[] = "PRAGMA temp_store=MEMORY;"
+                                 "BEGIN;"
+                                 "CREATE TEMP TABLE state(key BLOB PRIMARY KEY, value BLOB);"
+                                 "INSERT INTO state SELECT key, value FROM kv";
+
+enum statement { JOURNAL, PUT, DELETE, WALK, STATEMENTS };
+
+static const char *const statement_sql[STATEMENTS] = {
+    [JOURNAL] = "SELECT batch FROM journal ORDER BY id",
+    [PUT] = "INSERT OR REPLACE INTO state VALUES(?1, ?2)",
+    [DELETE] = "DELETE FROM state WHERE key = ?1",
+    [WALK] = "SELECT key, value FROM state",
+};
+
+#define ROW_HEADER_BYTES 16
+#define RECORD_HEADER_BYTES 8
+#define DELETE_BIT (UINT32_C(1) << 31)
+
+struct stored {
+    sqlite3 *connection;
+    sqlite3_stmt *statements[STATEMENTS];
+};
+
+static uint32_t u32_at(const unsigned char *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+static int apply(struct stored *stored, const unsigned char *record, uint32_t key_size,
+                 uint32_t value_size, bool is_delete)
+{
+    sqlite3_stmt *change = stored->statements[is_delete ? DELETE : PUT];
+    const unsigned char *key = record + RECORD_HEADER_BYTES;
+    sqlite3_bind_blob(change, 1, key, (int)key_size, SQLITE_STATIC);
+    if (!is_delete) {
+        sqlite3_bind_blob(change, 2, key + key_size, (int)value_size, SQLITE_STATIC);
+    }
+    int result = sqlite3_step(change);
+    sqlite3_reset(change);
+    return result == SQLITE_DONE ? SQLITE_ROW : result;
+}
+
+static int batch_apply(struct stored *stored, const unsigned char *batch, size_t size)
+{
+    size_t at = ROW_HEADER_BYTES;
+    int result = SQLITE_ROW;
+    while (result == SQLITE_ROW && at + RECORD_HEADER_BYTES <= size) {
+        uint32_t key_size = u32_at(batch + at) & ~DELETE_BIT;
+        uint32_t value_size = u32_at(batch + at + 4);
+        bool is_delete = (u32_at(batch + at) & DELETE_BIT) != 0;
+        result = apply(stored, batch + at, key_size, value_size, is_delete);
+        at += RECORD_HEADER_BYTES + (size_t)key_size + value_size;
+    }
+    return result == SQLITE_ROW && at != size ? SQLITE_CORRUPT : result;
+}
+
+static int journal_apply(struct stored *stored)
+{
+    sqlite3_stmt *journal = stored->statements[JOURNAL];
+    int result;
+    while ((result = sqlite3_step(journal)) == SQLITE_ROW) {
+        result = batch_apply(stored, sqlite3_column_blob(journal, 0),
+                             (size_t)sqlite3_column_bytes(journal, 0));
+        if (result != SQLITE_ROW) {
+            break;
+        }
+    }
+    return result;
+}
 
 static int rows_visit(sqlite3_stmt *rows, map_visitor visit, void *context)
 {
@@ -19,24 +96,43 @@ static int rows_visit(sqlite3_stmt *rows, map_visitor visit, void *context)
     return result;
 }
 
+static int stored_open(struct stored *stored, const char *path)
+{
+    int result = sqlite3_open_v2(path, &stored->connection, SQLITE_OPEN_READONLY, NULL);
+    if (result == SQLITE_OK) {
+        sqlite3_busy_timeout(stored->connection, BUSY_TIMEOUT_MS);
+        /* The library's writer is the only one that moves the log into the file. */
+        sqlite3_db_config(stored->connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        result = sqlite3_exec(stored->connection, gather_sql, NULL, NULL, NULL);
+    }
+    for (int i = 0; result == SQLITE_OK && i < STATEMENTS; i++) {
+        result = sqlite3_prepare_v2(stored->connection, statement_sql[i], -1,
+                                    &stored->statements[i], NULL);
+    }
+    return result;
+}
+
+static void stored_close(struct stored *stored)
+{
+    for (int i = 0; i < STATEMENTS; i++) {
+        sqlite3_finalize(stored->statements[i]);
+    }
+    sqlite3_close(stored->connection);
+}
+
 enum map_status stored_walk(const char *path, map_visitor visit, void *context)
 {
-    sqlite3 *connection = NULL;
-    sqlite3_stmt *rows = NULL;
-    int result = sqlite3_open_v2(path, &connection, SQLITE_OPEN_READONLY, NULL);
+    struct stored stored = {NULL};
+    int result = stored_open(&stored, path);
     if (result == SQLITE_OK) {
-        sqlite3_busy_timeout(connection, BUSY_TIMEOUT_MS);
-        /* The library's writer is the only one that moves the log into the file. */
-        sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        result = sqlite3_prepare_v2(connection, "SELECT key, value FROM kv", -1, &rows, NULL);
+        result = journal_apply(&stored);
     }
-    if (result == SQLITE_OK) {
-        result = rows_visit(rows, visit, context);
+    if (result == SQLITE_DONE) {
+        result = rows_visit(stored.statements[WALK], visit, context);
     }
     if (result != SQLITE_DONE) {
-        stress_violation("%s, read by SQLite alone: %s", path, sqlite3_errmsg(connection));
+        stress_violation("%s, read by SQLite alone: %s", path, sqlite3_errstr(result));
     }
-    sqlite3_finalize(rows);
-    sqlite3_close(connection);
+    stored_close(&stored);
     return result == SQLITE_DONE ? MAP_OK : MAP_ERROR;
 }

@@ -4,7 +4,7 @@
 
 #include "stress/map_ops.h"
 
-/* Visits every row of kv in one read transaction; MAP_ERROR: it has said why. */
+/* Visits every record, journaled or in kv, in one read transaction; MAP_ERROR: it has said why. */
 enum map_status stored_walk(const char *path, map_visitor visit, void *context);
 
 #endif

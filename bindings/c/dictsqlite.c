@@ -98,6 +98,33 @@ static int invalid(struct dsq_error *error, const char *option)
     return dsq_error_set(error, DSQ_ERR_INVALID, "the option %s is out of its range", option);
 }
 
+/* Enough for a fold to be cheap, and few enough to leave room in the hot tier for what is read. */
+#define FOLD_QUEUE_SHARE 2
+#define FOLD_CAPACITY_SHARE 4
+#define FOLD_RECORDS_MIN 64
+#define FOLD_IDLE_MS 100
+
+static struct dsq_committer_config commit_policy(const struct dsq_options *options,
+                                                 const struct dsq_tier_config *config)
+{
+    uint64_t queue_bytes =
+        options->queue_bytes != 0 ? options->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES;
+    uint64_t fold_records = config->hot_capacity / FOLD_CAPACITY_SHARE;
+
+    return (struct dsq_committer_config){
+        .lazy = config->mode == DSQ_TIER_LAZY,
+        .timer = !options->manual_flush,
+        .flush_interval_ms = options->flush_interval_ms != 0 ? options->flush_interval_ms
+                                                             : DSQ_DEFAULT_FLUSH_INTERVAL_MS,
+        .slack_ms = DSQ_LAZY_SLACK_MS,
+        .buffer_size = options->buffer_size != 0 ? options->buffer_size : DSQ_DEFAULT_BUFFER_SIZE,
+        .queue_bytes = queue_bytes,
+        .fold_bytes = queue_bytes / FOLD_QUEUE_SHARE,
+        .fold_records = fold_records > FOLD_RECORDS_MIN ? fold_records : FOLD_RECORDS_MIN,
+        .fold_idle_ms = options->manual_flush ? 0 : FOLD_IDLE_MS,
+    };
+}
+
 /* Options to the tier's configuration: defaults filled in, ranges checked. */
 static int configure(const struct dsq_options *options, const char *path,
                      struct dsq_tier_config *config, struct dsq_error *error)
@@ -124,15 +151,7 @@ static int configure(const struct dsq_options *options, const char *path,
     config->hot_capacity =
         options->hot_capacity != 0 ? options->hot_capacity : DSQ_DEFAULT_HOT_CAPACITY;
     config->hot_bytes = options->hot_bytes;
-    config->committer = (struct dsq_committer_config){
-        .lazy = config->mode == DSQ_TIER_LAZY,
-        .timer = !options->manual_flush,
-        .flush_interval_ms = options->flush_interval_ms != 0 ? options->flush_interval_ms
-                                                             : DSQ_DEFAULT_FLUSH_INTERVAL_MS,
-        .slack_ms = DSQ_LAZY_SLACK_MS,
-        .buffer_size = options->buffer_size != 0 ? options->buffer_size : DSQ_DEFAULT_BUFFER_SIZE,
-        .queue_bytes = options->queue_bytes != 0 ? options->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES,
-    };
+    config->committer = commit_policy(options, config);
     return DSQ_OK;
 }
 

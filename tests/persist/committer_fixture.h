@@ -115,6 +115,12 @@ static inline int flush(void)
     return dsq_committer_flush(committer, DSQ_NO_DEADLINE, &error);
 }
 
+static inline int fold(void)
+{
+    int status = flush();
+    return status == DSQ_OK ? dsq_committer_fold(committer, &error) : status;
+}
+
 static inline struct dsq_committer_stats stats(void)
 {
     struct dsq_committer_stats now;

@@ -5,19 +5,8 @@
 #include <stdlib.h>
 
 #include "core/error.h"
-
-struct row {
-    unsigned char *bytes; /* key, value */
-    size_t key_size;
-    size_t value_size;
-    bool is_delete; /* of a change */
-};
-
-struct rows {
-    struct row *at;
-    size_t count;
-    size_t capacity;
-};
+#include "persist/journal.h"
+#include "tests/persist/fake_rows.h"
 
 struct fault {
     uint64_t skip;
@@ -35,9 +24,13 @@ struct fake {
     struct dsq_store base;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct rows rows;    /* committed, by key */
-    struct rows changes; /* of the open transaction, in order */
+    struct fake_rows rows;        /* committed, by key */
+    struct fake_rows changes;     /* of the open transaction, in order */
+    struct fake_journal journal;  /* committed, by number */
+    struct fake_journal appended; /* in the open transaction */
+    size_t dropped;               /* by the open transaction, the oldest */
     bool in_transaction;
+    enum dsq_commit_kind kind; /* of the open transaction */
     uint64_t seq;
     uint64_t commits;
     uint64_t readers;
@@ -46,23 +39,20 @@ struct fake {
     struct fault faults[FAKE_CALLS];
     int status_after_commit;
     struct trap traps[FAKE_POINTS];
-    char *log;
-    size_t log_size;
+    struct log {
+        char *text;
+        size_t size;
+    } logs[2]; /* of the journal, of kv */
 };
+
+#define JOURNAL_LOG 0
+#define KV_LOG 1
 
 struct dsq_reader {
     struct fake *fake;
     unsigned char *value;
     bool reading;
 };
-
-static void require(bool condition, const char *what)
-{
-    if (!condition) {
-        fprintf(stderr, "fake store: %s\n", what);
-        abort();
-    }
-}
 
 static struct fake *fake_of(struct dsq_store *store)
 {
@@ -79,131 +69,57 @@ static void unlock(struct fake *fake)
     pthread_mutex_unlock(&fake->lock);
 }
 
-static struct dsq_bytes text(const char *string)
-{
-    return (struct dsq_bytes){string, strlen(string)};
-}
-
-static struct dsq_bytes key_of(const struct row *row)
-{
-    return (struct dsq_bytes){row->bytes, row->key_size};
-}
-
-static struct dsq_bytes value_of(const struct row *row)
-{
-    return (struct dsq_bytes){row->bytes + row->key_size, row->value_size};
-}
-
-static unsigned char *copy_of(struct dsq_bytes first, struct dsq_bytes second)
-{
-    unsigned char *copy = malloc(first.size + second.size + 1);
-
-    require(copy != NULL, "out of memory");
-    if (first.size != 0) {
-        memcpy(copy, first.data, first.size);
-    }
-    if (second.size != 0) {
-        memcpy(copy + first.size, second.data, second.size);
-    }
-    return copy;
-}
-
-/* Where the key's row is or would go. */
-static size_t position_of(const struct rows *rows, struct dsq_bytes key)
-{
-    size_t low = 0;
-    size_t high = rows->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (dsq_bytes_compare(key_of(&rows->at[middle]), key) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static struct row *find(const struct rows *rows, struct dsq_bytes key)
-{
-    size_t i = position_of(rows, key);
-
-    return i < rows->count && dsq_bytes_compare(key_of(&rows->at[i]), key) == 0 ? &rows->at[i]
-                                                                                : NULL;
-}
-
-static void insert(struct rows *rows, size_t position, struct row row)
-{
-    if (rows->count == rows->capacity) {
-        rows->capacity = rows->capacity != 0 ? 2 * rows->capacity : 64;
-        rows->at = realloc(rows->at, rows->capacity * sizeof *rows->at);
-        require(rows->at != NULL, "out of memory");
-    }
-    memmove(&rows->at[position + 1], &rows->at[position],
-            (rows->count - position) * sizeof *rows->at);
-    rows->at[position] = row;
-    rows->count++;
-}
-
-static void erase(struct rows *rows, struct row *row)
-{
-    free(row->bytes);
-    rows->count--;
-    memmove(row, row + 1, (size_t)(rows->at + rows->count - row) * sizeof *row);
-}
-
-static void clear(struct rows *rows)
-{
-    for (size_t i = 0; i < rows->count; i++) {
-        free(rows->at[i].bytes);
-    }
-    free(rows->at);
-    *rows = (struct rows){0};
-}
-
 static void set_row(struct fake *fake, struct dsq_bytes key, struct dsq_bytes value)
 {
-    struct row *old = find(&fake->rows, key);
+    struct fake_row *old = fake_rows_find(&fake->rows, key);
 
     if (old != NULL) {
-        erase(&fake->rows, old);
+        fake_rows_erase(&fake->rows, old);
     }
-    insert(&fake->rows, position_of(&fake->rows, key),
-           (struct row){copy_of(key, value), key.size, value.size, false});
+    fake_rows_insert(&fake->rows, fake_rows_position(&fake->rows, key),
+                     (struct fake_row){fake_copy(key, value), key.size, value.size, false});
 }
 
-static void log_bytes(struct fake *fake, struct dsq_bytes bytes)
+static void log_bytes(struct log *log, struct dsq_bytes bytes)
 {
-    fake->log = realloc(fake->log, fake->log_size + bytes.size + 1);
-    require(fake->log != NULL, "out of memory");
+    log->text = realloc(log->text, log->size + bytes.size + 1);
+    fake_require(log->text != NULL, "out of memory");
     if (bytes.size != 0) {
-        memcpy(fake->log + fake->log_size, bytes.data, bytes.size);
+        memcpy(log->text + log->size, bytes.data, bytes.size);
     }
-    fake->log_size += bytes.size;
-    fake->log[fake->log_size] = '\0';
+    log->size += bytes.size;
+    log->text[log->size] = '\0';
 }
 
-static void log_change(struct fake *fake, const struct row *change, bool first)
+static void log_change(struct log *log, bool is_delete, struct dsq_bytes key,
+                       struct dsq_bytes value)
 {
-    log_bytes(fake, text(first ? "" : " "));
-    log_bytes(fake, text(change->is_delete ? "-" : ""));
-    log_bytes(fake, key_of(change));
-    if (!change->is_delete) {
-        log_bytes(fake, text("="));
-        log_bytes(fake, value_of(change));
+    char last = log->size != 0 ? log->text[log->size - 1] : '{';
+
+    log_bytes(log, fake_text(last != '{' && last != '(' ? " " : ""));
+    log_bytes(log, fake_text(is_delete ? "-" : ""));
+    log_bytes(log, key);
+    if (!is_delete) {
+        log_bytes(log, fake_text("="));
+        log_bytes(log, value);
     }
 }
 
-static void apply(struct fake *fake, const struct row *change)
+static bool log_journaled(void *context, enum dsq_record_kind kind, struct dsq_bytes key,
+                          struct dsq_bytes value)
 {
-    struct row *old = find(&fake->rows, key_of(change));
+    log_change(context, kind == DSQ_RECORD_TOMBSTONE, key, value);
+    return true;
+}
+
+static void apply(struct fake *fake, const struct fake_row *change)
+{
+    struct fake_row *old = fake_rows_find(&fake->rows, fake_key(change));
 
     if (!change->is_delete) {
-        set_row(fake, key_of(change), value_of(change));
+        set_row(fake, fake_key(change), fake_value(change));
     } else if (old != NULL) {
-        erase(&fake->rows, old);
+        fake_rows_erase(&fake->rows, old);
     }
 }
 
@@ -241,30 +157,31 @@ static void pass(struct fake *fake, enum fake_point point)
     }
 }
 
-static int begin(struct dsq_store *store, struct dsq_error *error)
+static int begin(struct dsq_store *store, enum dsq_commit_kind kind, struct dsq_error *error)
 {
     struct fake *fake = fake_of(store);
     int status;
 
     lock(fake);
-    require(!fake->in_transaction, "begin within a transaction");
+    fake_require(!fake->in_transaction, "begin within a transaction");
     status = enter(fake, FAKE_BEGIN, error);
     fake->in_transaction = status == DSQ_OK;
+    fake->kind = kind;
     unlock(fake);
     return status;
 }
 
-static int change(struct dsq_store *store, enum fake_call call, struct row row,
+static int change(struct dsq_store *store, enum fake_call call, struct fake_row row,
                   struct dsq_error *error)
 {
     struct fake *fake = fake_of(store);
     int status;
 
     lock(fake);
-    require(fake->in_transaction, "a change outside a transaction");
+    fake_require(fake->in_transaction, "a change outside a transaction");
     status = enter(fake, call, error);
     if (status == DSQ_OK) {
-        insert(&fake->changes, fake->changes.count, row);
+        fake_rows_insert(&fake->changes, fake->changes.count, row);
     } else {
         free(row.bytes);
     }
@@ -275,48 +192,131 @@ static int change(struct dsq_store *store, enum fake_call call, struct row row,
 static int put(struct dsq_store *store, struct dsq_bytes key, struct dsq_bytes value,
                struct dsq_error *error)
 {
-    return change(store, FAKE_PUT, (struct row){copy_of(key, value), key.size, value.size, false},
-                  error);
+    return change(store, FAKE_PUT,
+                  (struct fake_row){fake_copy(key, value), key.size, value.size, false}, error);
 }
 
 static int del(struct dsq_store *store, struct dsq_bytes key, struct dsq_error *error)
 {
-    return change(store, FAKE_DEL, (struct row){copy_of(key, text("")), key.size, 0, true}, error);
+    return change(store, FAKE_DEL,
+                  (struct fake_row){fake_copy(key, fake_text("")), key.size, 0, true}, error);
 }
 
-static void end_transaction(struct fake *fake)
-{
-    clear(&fake->changes);
-    fake->in_transaction = false;
-}
-
-static void take_effect(struct fake *fake, uint64_t seq)
-{
-    log_bytes(fake, text("{"));
-    for (size_t i = 0; i < fake->changes.count; i++) {
-        log_change(fake, &fake->changes.at[i], i == 0);
-        apply(fake, &fake->changes.at[i]);
-    }
-    log_bytes(fake, text("}"));
-    fake->seq = seq;
-    fake->commits++;
-}
-
-static int commit(struct dsq_store *store, uint64_t seq, struct dsq_error *error)
+static int journal_append(struct dsq_store *store, uint64_t number, struct dsq_bytes batch,
+                          struct dsq_error *error)
 {
     struct fake *fake = fake_of(store);
     int status;
 
     lock(fake);
-    require(fake->in_transaction, "commit outside a transaction");
-    require(seq >= fake->seq, "the sequence number goes back");
-    pass(fake, FAKE_AT_COMMIT);
-    status = enter(fake, FAKE_COMMIT, error);
+    fake_require(fake->in_transaction, "an append outside a transaction");
+    fake_require(number > fake->seq, "the numbers go back");
+    status = enter(fake, FAKE_JOURNAL_APPEND, error);
     if (status == DSQ_OK) {
-        take_effect(fake, seq);
-        status = fake->status_after_commit;
-        fake->status_after_commit = DSQ_OK;
+        fake_journal_add(&fake->appended, (struct fake_journal_row){fake_copy(batch, fake_text("")),
+                                                                    batch.size, number});
+    }
+    unlock(fake);
+    return status;
+}
+
+static int journal_drop(struct dsq_store *store, uint64_t number, struct dsq_error *error)
+{
+    struct fake *fake = fake_of(store);
+    int status;
+
+    lock(fake);
+    fake_require(fake->in_transaction, "a drop outside a transaction");
+    status = enter(fake, FAKE_JOURNAL_DROP, error);
+    if (status == DSQ_OK) {
+        if (fake->dropped < fake->journal.count &&
+            fake->journal.at[fake->dropped].number <= number) {
+            fake->dropped++;
+        } else {
+            status = DSQ_ABSENT;
+        }
+    }
+    unlock(fake);
+    return status;
+}
+
+static void end_transaction(struct fake *fake)
+{
+    fake_rows_clear(&fake->changes);
+    fake_journal_clear(&fake->appended);
+    fake->dropped = 0;
+    fake->in_transaction = false;
+}
+
+static void take_effect_in_journal(struct fake *fake)
+{
+    struct log *log = &fake->logs[JOURNAL_LOG];
+
+    if (fake->appended.count != 0) {
+        log_bytes(log, fake_text("{"));
+        for (size_t i = 0; i < fake->appended.count; i++) {
+            struct fake_journal_row row = fake->appended.at[i];
+            struct dsq_bytes bytes = {row.bytes, row.size};
+
+            fake_require(dsq_journal_row_read(bytes, row.number, log_journaled, log),
+                         "a damaged row of the journal");
+            row.bytes = fake_copy(bytes, fake_text(""));
+            fake_journal_add(&fake->journal, row);
+            fake->seq = row.number;
+        }
+        log_bytes(log, fake_text("}"));
+    }
+    if (fake->dropped != 0) {
+        fake_journal_shorten(&fake->journal, fake->dropped);
+    }
+}
+
+static void take_effect_in_kv(struct fake *fake)
+{
+    struct log *log = &fake->logs[KV_LOG];
+
+    if (fake->changes.count != 0) {
+        log_bytes(log, fake_text("("));
+        for (size_t i = 0; i < fake->changes.count; i++) {
+            const struct fake_row *change = &fake->changes.at[i];
+
+            log_change(log, change->is_delete, fake_key(change), fake_value(change));
+            apply(fake, change);
+        }
+        log_bytes(log, fake_text(")"));
+    }
+}
+
+/* After a commit that took effect though it said that it failed, the same comes again. */
+static void forget_unknown(struct fake *fake)
+{
+    if (fake->status_after_commit != DSQ_OK && fake->appended.count != 0) {
+        fake->seq = fake->appended.at[0].number - 1;
+        fake->journal.count -= fake->appended.count;
+        for (size_t i = 0; i < fake->appended.count; i++) {
+            free(fake->journal.at[fake->journal.count + i].bytes);
+        }
+    }
+}
+
+static int commit(struct dsq_store *store, struct dsq_error *error)
+{
+    struct fake *fake = fake_of(store);
+    bool durable = fake->kind == DSQ_COMMIT_DURABLE;
+    int status;
+
+    lock(fake);
+    fake_require(fake->in_transaction, "commit outside a transaction");
+    pass(fake, durable ? FAKE_AT_COMMIT : FAKE_AT_FOLD);
+    status = enter(fake, durable ? FAKE_COMMIT : FAKE_FOLD_COMMIT, error);
+    if (status == DSQ_OK) {
+        take_effect_in_journal(fake);
+        take_effect_in_kv(fake);
+        fake->commits += durable;
+        forget_unknown(fake);
+        status = durable ? fake->status_after_commit : DSQ_OK;
         if (status != DSQ_OK) {
+            fake->status_after_commit = DSQ_OK;
             dsq_error_set(error, status, "planned fault %d after a commit", status);
         }
     }
@@ -366,7 +366,7 @@ static int checkpoint(struct dsq_store *store, bool truncate, struct dsq_error *
 
     (void)truncate;
     lock(fake);
-    require(!fake->in_transaction, "a checkpoint within a transaction");
+    fake_require(!fake->in_transaction, "a checkpoint within a transaction");
     status = enter(fake, FAKE_CHECKPOINT, error);
     if (status == DSQ_OK) {
         fake->wal_bytes = 0;
@@ -386,7 +386,7 @@ static int reader_acquire(struct dsq_store *store, struct dsq_reader **reader,
     status = enter(fake, FAKE_READER_ACQUIRE, error);
     if (status == DSQ_OK) {
         *reader = calloc(1, sizeof **reader);
-        require(*reader != NULL, "out of memory");
+        fake_require(*reader != NULL, "out of memory");
         (*reader)->fake = fake;
         fake->readers++;
     }
@@ -396,7 +396,7 @@ static int reader_acquire(struct dsq_store *store, struct dsq_reader **reader,
 
 static void reader_release(struct dsq_store *store, struct dsq_reader *reader)
 {
-    require(!reader->reading, "a reader released while reading");
+    fake_require(!reader->reading, "a reader released while reading");
     lock(fake_of(store));
     fake_of(store)->readers--;
     unlock(fake_of(store));
@@ -407,20 +407,20 @@ static int reader_get(struct dsq_reader *reader, struct dsq_bytes key, struct ds
                       struct dsq_error *error)
 {
     struct fake *fake = reader->fake;
-    const struct row *row;
+    const struct fake_row *row;
     int status;
 
-    require(!reader->reading, "reader_get before reader_done");
+    fake_require(!reader->reading, "reader_get before reader_done");
     reader->reading = true;
     lock(fake);
     pass(fake, FAKE_BEFORE_READ);
     status = enter(fake, FAKE_READER_GET, error);
-    row = find(&fake->rows, key);
+    row = fake_rows_find(&fake->rows, key);
     if (status == DSQ_OK && row == NULL) {
         status = DSQ_ABSENT;
     }
     if (status == DSQ_OK) {
-        reader->value = copy_of(value_of(row), text(""));
+        reader->value = fake_copy(fake_value(row), fake_text(""));
         *value = (struct dsq_bytes){reader->value, row->value_size};
     }
     pass(fake, FAKE_AFTER_READ);
@@ -443,15 +443,35 @@ static int reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *r
 
     lock(fake);
     status = enter(fake, FAKE_READER_SCAN, error);
-    for (size_t i = position_of(&fake->rows, range->start);
+    for (size_t i = fake_rows_position(&fake->rows, range->start);
          status == DSQ_OK && i < fake->rows.count; i++) {
-        struct dsq_bytes key = key_of(&fake->rows.at[i]);
+        struct dsq_bytes key = fake_key(&fake->rows.at[i]);
 
         if (range->after_start && dsq_bytes_compare(key, range->start) == 0) {
             continue;
         }
         if ((range->has_stop && dsq_bytes_compare(key, range->stop) >= 0) ||
-            !visitor(context, key, value_of(&fake->rows.at[i]))) {
+            !visitor(context, key, fake_value(&fake->rows.at[i]))) {
+            break;
+        }
+    }
+    unlock(fake);
+    return status;
+}
+
+static int reader_journal(struct dsq_reader *reader, uint64_t after,
+                          dsq_journal_row_visitor visitor, void *context, struct dsq_error *error)
+{
+    struct fake *fake = reader->fake;
+    int status;
+
+    lock(fake);
+    status = enter(fake, FAKE_READER_JOURNAL, error);
+    for (size_t i = 0; status == DSQ_OK && i < fake->journal.count; i++) {
+        const struct fake_journal_row *row = &fake->journal.at[i];
+
+        if (row->number > after &&
+            !visitor(context, row->number, (struct dsq_bytes){row->bytes, row->size})) {
             break;
         }
     }
@@ -461,9 +481,11 @@ static int reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *r
 
 static void destroy(struct fake *fake)
 {
-    clear(&fake->rows);
-    clear(&fake->changes);
-    free(fake->log);
+    fake_rows_clear(&fake->rows);
+    end_transaction(fake);
+    fake_journal_clear(&fake->journal);
+    free(fake->logs[JOURNAL_LOG].text);
+    free(fake->logs[KV_LOG].text);
     pthread_mutex_destroy(&fake->lock);
     pthread_cond_destroy(&fake->changed);
     free(fake);
@@ -475,8 +497,8 @@ static int close_store(struct dsq_store *store, struct dsq_error *error)
     int status;
 
     lock(fake);
-    require(fake->readers == 0, "closed with readers out");
-    require(!fake->in_transaction, "closed within a transaction");
+    fake_require(fake->readers == 0, "closed with readers out");
+    fake_require(!fake->in_transaction, "closed within a transaction");
     status = enter(fake, FAKE_CLOSE, error);
     unlock(fake);
     destroy(fake);
@@ -492,6 +514,8 @@ static const struct dsq_store_ops fake_ops = {
     .begin = begin,
     .put = put,
     .del = del,
+    .journal_append = journal_append,
+    .journal_drop = journal_drop,
     .commit = commit,
     .rollback = rollback,
     .count = count,
@@ -503,6 +527,7 @@ static const struct dsq_store_ops fake_ops = {
     .reader_get = reader_get,
     .reader_done = reader_done,
     .reader_scan = reader_scan,
+    .reader_journal = reader_journal,
     .close = close_store,
     .abandon = abandon,
 };
@@ -511,30 +536,31 @@ struct dsq_store *fake_store_new(void)
 {
     struct fake *fake = calloc(1, sizeof *fake);
 
-    require(fake != NULL, "out of memory");
+    fake_require(fake != NULL, "out of memory");
     fake->base.ops = &fake_ops;
     pthread_mutex_init(&fake->lock, NULL);
     pthread_cond_init(&fake->changed, NULL);
-    log_bytes(fake, text(""));
+    log_bytes(&fake->logs[JOURNAL_LOG], fake_text(""));
+    log_bytes(&fake->logs[KV_LOG], fake_text(""));
     return &fake->base;
 }
 
 void fake_seed(struct dsq_store *store, const char *key, const char *value)
 {
     lock(fake_of(store));
-    set_row(fake_of(store), text(key), text(value));
+    set_row(fake_of(store), fake_text(key), fake_text(value));
     unlock(fake_of(store));
 }
 
 bool fake_has(struct dsq_store *store, const char *key, const char *value)
 {
-    const struct row *row;
+    const struct fake_row *row;
     bool has;
 
     lock(fake_of(store));
-    row = find(&fake_of(store)->rows, text(key));
+    row = fake_rows_find(&fake_of(store)->rows, fake_text(key));
     has = row == NULL || value == NULL ? row == NULL && value == NULL
-                                       : dsq_bytes_compare(value_of(row), text(value)) == 0;
+                                       : dsq_bytes_compare(fake_value(row), fake_text(value)) == 0;
     unlock(fake_of(store));
     return has;
 }
@@ -604,16 +630,31 @@ uint64_t fake_readers(struct dsq_store *store)
     return level(store, offsetof(struct fake, readers));
 }
 
-const char *fake_log(struct dsq_store *store)
+static const char *log_of(struct dsq_store *store, unsigned which)
 {
-    static char *copy;
+    static char *copies[2];
     struct fake *fake = fake_of(store);
 
     lock(fake);
-    free(copy);
-    copy = (char *)copy_of(text(fake->log), (struct dsq_bytes){"", 1});
+    free(copies[which]);
+    copies[which] = (char *)fake_copy(fake_text(fake->logs[which].text), (struct dsq_bytes){"", 1});
     unlock(fake);
-    return copy;
+    return copies[which];
+}
+
+const char *fake_log(struct dsq_store *store)
+{
+    return log_of(store, JOURNAL_LOG);
+}
+
+const char *fake_kv_log(struct dsq_store *store)
+{
+    return log_of(store, KV_LOG);
+}
+
+uint64_t fake_journal_rows(struct dsq_store *store)
+{
+    return level(store, offsetof(struct fake, journal.count));
 }
 
 void fake_set_wal_bytes(struct dsq_store *store, uint64_t bytes)

@@ -17,18 +17,23 @@ enum fake_call {
     FAKE_BEGIN,
     FAKE_PUT,
     FAKE_DEL,
-    FAKE_COMMIT,
+    FAKE_JOURNAL_APPEND,
+    FAKE_JOURNAL_DROP,
+    FAKE_COMMIT,      /* of a durable transaction */
+    FAKE_FOLD_COMMIT, /* of another */
     FAKE_CHECKPOINT,
     FAKE_READER_ACQUIRE,
     FAKE_READER_GET,
     FAKE_READER_SCAN,
+    FAKE_READER_JOURNAL,
     FAKE_CLOSE,
     FAKE_CALLS,
 };
 
 /* Points at which a thread can be stopped. */
 enum fake_point {
-    FAKE_AT_COMMIT,     /* before it takes effect, or fails */
+    FAKE_AT_COMMIT,     /* of a durable transaction, before it takes effect, or fails */
+    FAKE_AT_FOLD,       /* the same of another */
     FAKE_AT_CHECKPOINT, /* before it ends */
     FAKE_BEFORE_READ,   /* in reader_get, before the row is looked up */
     FAKE_AFTER_READ,    /* in reader_get, with the row in hand */
@@ -64,14 +69,21 @@ void fake_release(struct dsq_store *store, enum fake_point point);
 /* Calls that were made, failed ones included. */
 uint64_t fake_calls(struct dsq_store *store, enum fake_call call);
 
-/* Commits that took effect. */
+/* Commits that took effect, of those that are to be durable. */
 uint64_t fake_commits(struct dsq_store *store);
 
 /* Readers that are borrowed. */
 uint64_t fake_readers(struct dsq_store *store);
 
-/* What each commit applied, in order: "{a=1 -b}{a=2}".  Valid until the next call. */
+/*
+ * What each commit appended to the journal, in order: "{a=1 -b}{a=2}"; and what each applied to kv, in
+ * parentheses.  Valid until the next call.
+ */
 const char *fake_log(struct dsq_store *store);
+const char *fake_kv_log(struct dsq_store *store);
+
+/* Rows in the journal. */
+uint64_t fake_journal_rows(struct dsq_store *store);
 
 /* What wal_bytes says from now on. */
 void fake_set_wal_bytes(struct dsq_store *store, uint64_t bytes);

@@ -47,7 +47,7 @@ static inline void must_close(struct dsq_store *store)
 
 static inline void begin(struct dsq_store *store)
 {
-    cr_assert_eq(store->ops->begin(store, &error), DSQ_OK, "%s", error.message);
+    cr_assert_eq(store->ops->begin(store, DSQ_COMMIT_DURABLE, &error), DSQ_OK, "%s", error.message);
 }
 
 static inline void put(struct dsq_store *store, const char *key, const char *value)
@@ -61,18 +61,25 @@ static inline void del(struct dsq_store *store, const char *key)
     cr_assert_eq(store->ops->del(store, text(key), &error), DSQ_OK, "%s", error.message);
 }
 
-static inline void commit(struct dsq_store *store, uint64_t seq)
+static inline void append(struct dsq_store *store, uint64_t number, const char *batch)
 {
-    cr_assert_eq(store->ops->commit(store, seq, &error), DSQ_OK, "%s", error.message);
+    cr_assert_eq(store->ops->journal_append(store, number, text(batch), &error), DSQ_OK, "%s",
+                 error.message);
 }
 
-/* A transaction of one row. */
-static inline void store_row(struct dsq_store *store, uint64_t seq, const char *key,
+static inline void commit(struct dsq_store *store)
+{
+    cr_assert_eq(store->ops->commit(store, &error), DSQ_OK, "%s", error.message);
+}
+
+/* A transaction of one row in kv and one in the journal. */
+static inline void store_row(struct dsq_store *store, uint64_t number, const char *key,
                              const char *value)
 {
     begin(store);
     put(store, key, value);
-    commit(store, seq);
+    append(store, number, value);
+    commit(store);
 }
 
 static inline struct dsq_reader *acquire(struct dsq_store *store)

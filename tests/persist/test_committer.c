@@ -6,7 +6,7 @@
 
 TestSuite(committer, .init = make_store, .fini = remove_store, .timeout = 60);
 
-Test(committer, writes_the_last_record_of_each_key_in_one_transaction)
+Test(committer, appends_a_batch_to_the_journal_and_folds_the_last_record_of_each_key)
 {
     start(&manual);
     push("a", "1");
@@ -15,8 +15,12 @@ Test(committer, writes_the_last_record_of_each_key_in_one_transaction)
     push("b", NULL);
     push("c", "1");
     cr_assert_eq(flush(), DSQ_OK);
-    cr_assert_str_eq(fake_log(store), "{a=2 -b c=1}");
+    cr_assert_str_eq(fake_log(store), "{a=1 b=1 a=2 -b c=1}");
+    cr_assert_str_eq(fake_kv_log(store), "");
     cr_assert_eq(store->ops->seq(store), 5);
+    cr_assert_eq(fold(), DSQ_OK);
+    cr_assert_str_eq(fake_kv_log(store), "(a=2 -b c=1)");
+    cr_assert_eq(fake_journal_rows(store), 0);
 }
 
 Test(committer, keeps_the_order_of_the_queue_from_one_transaction_to_the_next)
@@ -30,7 +34,7 @@ Test(committer, keeps_the_order_of_the_queue_from_one_transaction_to_the_next)
     push("a", NULL);
     fake_release(store, FAKE_AT_COMMIT);
     cr_assert_eq(flush(), DSQ_OK);
-    cr_assert_str_eq(fake_log(store), "{a=1}{-a b=1}");
+    cr_assert_str_eq(fake_log(store), "{a=1}{a=2 b=1 -a}");
 }
 
 Test(committer, steps_over_a_pending_record_and_commits_it_later_in_its_place)
@@ -46,8 +50,8 @@ Test(committer, steps_over_a_pending_record_and_commits_it_later_in_its_place)
     push("c", "1");
     cr_assert_eq(flush(), DSQ_OK);
     /* At the end of the batch it would have been the last of its key. */
-    cr_assert_str_eq(fake_log(store), "{b=1}{a=newer c=1}");
-    cr_assert_eq(dsq_record_state(frozen), DSQ_RECORD_CLEAN);
+    cr_assert_str_eq(fake_log(store), "{b=1}{a=frozen a=newer c=1}");
+    cr_assert_eq(dsq_record_state(frozen), DSQ_RECORD_DURABLE);
 }
 
 Test(committer, commits_a_carried_record_as_soon_as_it_is_settled)
@@ -253,7 +257,15 @@ Test(committer, a_large_wal_is_checkpointed_and_a_failed_checkpoint_harms_nothin
     cr_assert_eq(flush(), DSQ_OK);
     push("a", "2");
     cr_assert_eq(flush(), DSQ_OK);
+    await_asleep();
+    cr_assert_eq(fake_calls(store, FAKE_CHECKPOINT), 1);
+    /* Not at every commit, but once the WAL has grown by some more. */
+    fake_set_wal_bytes(store, UINT64_C(3) << 30);
     push("a", "3");
+    cr_assert_eq(flush(), DSQ_OK);
+    await_asleep();
+    cr_assert_eq(fake_calls(store, FAKE_CHECKPOINT), 2);
+    push("a", "4");
     cr_assert_eq(flush(), DSQ_OK);
     await_asleep();
     cr_assert_eq(fake_calls(store, FAKE_CHECKPOINT), 2);
@@ -269,8 +281,14 @@ Test(committer, counts_commits_numbers_and_bytes)
     cr_assert_eq(dsq_committer_pushed(committer), 2);
     cr_assert_eq(flush(), DSQ_OK);
     await_asleep();
+    cr_assert_eq(stats().queued_bytes, bytes, "until it is folded");
+    cr_assert_not(dsq_committer_is_folded(committer));
+    cr_assert_eq(fold(), DSQ_OK);
+    await_asleep();
+    cr_assert(dsq_committer_is_folded(committer));
     cr_assert_eq(stats().queued_bytes, 0);
     cr_assert_eq(stats().commits, 1);
+    cr_assert_eq(stats().folds, 1);
     cr_assert_eq(stats().seq, 2);
     cr_assert_eq(stats().durable_seq, 2);
     cr_assert_eq(stats().last_error, DSQ_OK);

@@ -18,7 +18,7 @@ Test(committer_faults, a_passing_error_costs_neither_data_nor_order)
         cr_assert_eq(flush(), DSQ_OK);
         cr_assert_eq(fake_calls(store, FAKE_COMMIT) - before, 3);
     }
-    cr_assert_str_eq(fake_log(store), "{a=2}{a=2}{a=2}{a=2}");
+    cr_assert_str_eq(fake_log(store), "{a=1 a=2}{a=1 a=2}{a=1 a=2}{a=1 a=2}");
     cr_assert_eq(stats().state, DSQ_COMMITTER_OPEN);
     cr_assert_eq(stats().last_error, DSQ_OK);
     cr_assert_eq(stats().commit_errors, 8);
@@ -26,7 +26,7 @@ Test(committer_faults, a_passing_error_costs_neither_data_nor_order)
 
 Test(committer_faults, an_error_anywhere_in_a_transaction_begins_it_anew)
 {
-    static const enum fake_call calls[] = {FAKE_BEGIN, FAKE_PUT, FAKE_DEL};
+    static const enum fake_call calls[] = {FAKE_BEGIN, FAKE_JOURNAL_APPEND, FAKE_COMMIT};
     start(&manual);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         fake_fail(store, calls[i], 0, 1, DSQ_ERR_IO);
@@ -35,6 +35,43 @@ Test(committer_faults, an_error_anywhere_in_a_transaction_begins_it_anew)
         cr_assert_eq(flush(), DSQ_OK);
     }
     cr_assert_str_eq(fake_log(store), "{a=1 -b}{a=1 -b}{a=1 -b}");
+}
+
+Test(committer_faults, an_error_anywhere_in_a_fold_repeats_its_step)
+{
+    static const enum fake_call calls[] = {FAKE_BEGIN, FAKE_PUT, FAKE_DEL, FAKE_FOLD_COMMIT,
+                                           FAKE_JOURNAL_DROP};
+    start(&manual);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        push("a", "1");
+        push("b", NULL);
+        cr_assert_eq(flush(), DSQ_OK);
+        fake_fail(store, calls[i], 0, 2, DSQ_ERR_FULL);
+        cr_assert_eq(fold(), DSQ_OK);
+    }
+    cr_assert_str_eq(fake_kv_log(store), "(a=1 -b)(a=1 -b)(a=1 -b)(a=1 -b)(a=1 -b)");
+    cr_assert_eq(fake_journal_rows(store), 0);
+    cr_assert_eq(stats().commit_errors, 10);
+    cr_assert_eq(stats().state, DSQ_COMMITTER_OPEN);
+}
+
+Test(committer_faults, a_fold_that_fails_for_good_keeps_the_journal_until_it_is_resumed)
+{
+    start(&eager);
+    fake_fail(store, FAKE_PUT, 0, FAKE_FOREVER, DSQ_ERR_CORRUPT);
+    struct dsq_record *record = push("a", "1");
+    cr_assert_eq(wait_for(record), DSQ_OK);
+    cr_assert_eq(dsq_committer_fold(committer, &error), DSQ_ERR_CORRUPT);
+    cr_assert_eq(stats().state, DSQ_COMMITTER_FAILED);
+    cr_assert_eq(dsq_record_state(record), DSQ_RECORD_DURABLE);
+    cr_assert_eq(fake_journal_rows(store), 1);
+    cr_assert_eq(dsq_committer_admit(committer, 1, false, &error), DSQ_ERR_CORRUPT);
+    cr_assert_eq(dsq_committer_resume(committer, &error), DSQ_ERR_CORRUPT);
+    fake_heal(store);
+    cr_assert_eq(dsq_committer_resume(committer, &error), DSQ_OK);
+    cr_assert_eq(dsq_committer_fold(committer, &error), DSQ_OK);
+    cr_assert_str_eq(fake_kv_log(store), "(a=1)");
+    cr_assert_eq(dsq_record_state(record), DSQ_RECORD_CLEAN);
 }
 
 Test(committer_faults, a_commit_of_unknown_outcome_is_executed_again_before_what_follows)

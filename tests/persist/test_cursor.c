@@ -118,13 +118,13 @@ Test(cursor, a_range_leaves_out_what_lies_outside)
     expect_end();
 }
 
-Test(cursor, opening_flushes_what_was_written_before)
+Test(cursor, opening_folds_what_was_written_before)
 {
     open_tier(DSQ_TIER_LAZY, 100);
     put("b", "1");
     put("a", "1");
     open_all();
-    cr_assert_str_eq(fake_log(store), "{a=1 b=1}");
+    cr_assert_str_eq(fake_kv_log(store), "(a=1 b=1)");
     cr_assert_str_eq(next(), "a=1");
     cr_assert_str_eq(next(), "b=1");
     expect_end();

@@ -16,7 +16,8 @@ Test(sqlite_store, returns_what_was_committed_now_and_after_reopening)
     begin(store);
     put(store, "one", "1");
     put(store, "two", "2");
-    commit(store, 2);
+    append(store, 2, "batch");
+    commit(store);
     cr_assert(has_row(store, "one", "1") && has_row(store, "two", "2"));
     cr_assert(has_row(store, "three", NULL));
     must_close(store);
@@ -35,7 +36,7 @@ Test(sqlite_store, keeps_the_empty_key_and_the_empty_value)
     begin(store);
     cr_assert_eq(store->ops->put(store, nothing, text("of the empty key"), &error), DSQ_OK);
     cr_assert_eq(store->ops->put(store, text("k"), nothing, &error), DSQ_OK);
-    commit(store, 1);
+    commit(store);
     cr_assert(has_row_bytes(store, nothing, "of the empty key"));
     cr_assert(has_row_bytes(store, text(""), "of the empty key"));
     cr_assert(has_row(store, "k", ""));
@@ -44,7 +45,7 @@ Test(sqlite_store, keeps_the_empty_key_and_the_empty_value)
                      "2");
     begin(store);
     cr_assert_eq(store->ops->del(store, nothing, &error), DSQ_OK);
-    commit(store, 2);
+    commit(store);
     cr_assert(has_row_bytes(store, nothing, NULL));
     must_close(store);
 }
@@ -57,7 +58,7 @@ Test(sqlite_store, tells_keys_apart_that_differ_after_a_zero_byte)
     begin(store);
     cr_assert_eq(store->ops->put(store, first, text("1"), &error), DSQ_OK);
     cr_assert_eq(store->ops->put(store, second, text("2"), &error), DSQ_OK);
-    commit(store, 1);
+    commit(store);
     cr_assert(has_row_bytes(store, first, "1") && has_row_bytes(store, second, "2"));
     cr_assert(has_row(store, "a", NULL));
     must_close(store);
@@ -74,7 +75,7 @@ Test(sqlite_store, hands_large_values_out_whole)
     begin(store);
     cr_assert_eq(store->ops->put(store, text("big"), (struct dsq_bytes){value, size}, &error),
                  DSQ_OK);
-    commit(store, 1);
+    commit(store);
     struct dsq_reader *reader = acquire(store);
     struct dsq_bytes found;
     cr_assert_eq(store->ops->reader_get(reader, text("big"), &found, &error), DSQ_OK);
@@ -97,7 +98,7 @@ Test(sqlite_store, counts_rows_really_inserted_and_really_deleted)
     del(store, "b");
     del(store, "never");
     put(store, "c", "1");
-    commit(store, 1);
+    commit(store);
     cr_assert_eq(store->ops->count(store), 2);
     store_row(store, 2, "c", "2");
     cr_assert_eq(store->ops->count(store), 2);
@@ -111,9 +112,10 @@ Test(sqlite_store, publishes_count_and_seq_at_the_commit)
     store_row(store, 10, "a", "1");
     begin(store);
     put(store, "b", "1");
+    append(store, 11, "batch");
     cr_assert_eq(store->ops->count(store), 1);
     cr_assert_eq(store->ops->seq(store), 10);
-    commit(store, 11);
+    commit(store);
     cr_assert_eq(store->ops->count(store), 2);
     cr_assert_eq(store->ops->seq(store), 11);
     must_close(store);
@@ -124,6 +126,10 @@ Test(sqlite_store, writes_count_and_seq_as_integers_that_any_sqlite_reads)
     struct dsq_store *store = open_default();
     store_row(store, 41, "a", "1");
     store_row(store, 42, "b", "1");
+    begin(store);
+    cr_assert_eq(store->ops->journal_drop(store, 42, &error), DSQ_OK);
+    cr_assert_eq(store->ops->journal_drop(store, 42, &error), DSQ_OK);
+    commit(store);
     const char *sql = "SELECT group_concat(name || '=' || value || ' ' || typeof(value), ', ')"
                       " FROM (SELECT * FROM meta ORDER BY name)";
     cr_assert_str_eq(sqlite_says("db", sql), "count=2 integer, seq=42 integer");
@@ -150,7 +156,7 @@ Test(sqlite_store, refuses_to_write_outside_a_transaction)
     struct dsq_store *store = open_default();
     cr_assert_lt(store->ops->put(store, text("a"), text("1"), &error), 0);
     cr_assert_lt(store->ops->del(store, text("a"), &error), 0);
-    cr_assert_lt(store->ops->commit(store, 9, &error), 0);
+    cr_assert_lt(store->ops->commit(store, &error), 0);
     cr_assert(has_row(store, "a", NULL));
     cr_assert_eq(store->ops->seq(store), 0);
     must_close(store);
@@ -163,7 +169,7 @@ Test(sqlite_store, deletes_rows_of_other_programs_without_a_count_below_zero)
     struct dsq_store *store = open_default();
     begin(store);
     del(store, "a");
-    commit(store, 1);
+    commit(store);
     cr_assert_eq(store->ops->count(store), 0);
     must_close(store);
 }
@@ -179,7 +185,7 @@ Test(sqlite_store, reads_the_last_commit_each_time_anew)
     cr_assert_eq(store->ops->reader_get(reader, text("a"), &value, &error), DSQ_OK);
     cr_assert(is_text(value, "old"), "not committed yet");
     store->ops->reader_done(reader);
-    commit(store, 2);
+    commit(store);
     cr_assert_eq(store->ops->reader_get(reader, text("a"), &value, &error), DSQ_OK);
     cr_assert(is_text(value, "new"));
     store->ops->reader_done(reader);
@@ -221,7 +227,7 @@ Test(sqlite_store, scans_ranges_in_the_order_of_their_bytes)
             DSQ_OK);
     }
     put(store, "", "value of it");
-    commit(store, 1);
+    commit(store);
     const struct dsq_bytes b = text("b");
     const struct dsq_bytes d = text("d");
     cr_assert_str_eq(scan(store, (struct dsq_scan_range){0}, -1), "0abcd");
@@ -395,7 +401,7 @@ Test(sqlite_store, says_that_another_program_has_the_file_and_goes_on_after_it)
     cr_assert_eq(sqlite3_open(scratch_path("db"), &other), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     long before = now_ms();
-    cr_assert_eq(store->ops->begin(store, &error), DSQ_ERR_LOCKED);
+    cr_assert_eq(store->ops->begin(store, DSQ_COMMIT_DURABLE, &error), DSQ_ERR_LOCKED);
     cr_assert_lt(now_ms() - before, 1900, "it is for the caller to wait");
     cr_assert_not_null(strstr(error.message, scratch_path("db")), "%s", error.message);
     cr_assert(has_row(store, "a", NULL));
@@ -415,10 +421,10 @@ Test(sqlite_store, is_read_but_not_written_when_read_only)
 
     store = must_open("db", readonly);
     struct dsq_store *second = must_open("db", readonly);
-    cr_assert_eq(store->ops->begin(store, &error), DSQ_ERR_READONLY);
+    cr_assert_eq(store->ops->begin(store, DSQ_COMMIT_DURABLE, &error), DSQ_ERR_READONLY);
     cr_assert_eq(store->ops->put(store, text("a"), text("2"), &error), DSQ_ERR_READONLY);
     cr_assert_eq(store->ops->del(store, text("a"), &error), DSQ_ERR_READONLY);
-    cr_assert_eq(store->ops->commit(store, 6, &error), DSQ_ERR_READONLY);
+    cr_assert_eq(store->ops->commit(store, &error), DSQ_ERR_READONLY);
     store->ops->rollback(store);
     cr_assert_eq(store->ops->checkpoint(store, true, &error), DSQ_OK);
     cr_assert(has_row(store, "a", "1") && has_row(second, "a", "1"));
@@ -452,7 +458,7 @@ Test(sqlite_store, goes_on_in_the_parent_after_a_child_has_abandoned_it)
     begin(inherited);
     put(inherited, "b", "2");
     cr_assert_eq(in_child(abandon_inherited), 0);
-    commit(inherited, 2);
+    commit(inherited);
     struct dsq_store *second;
     cr_assert_eq(try_open("db", readonly, &second), DSQ_ERR_LOCKED);
     cr_assert(has_row(inherited, "b", "2"));
@@ -471,5 +477,86 @@ Test(sqlite_store, closes_with_a_transaction_open_by_forgetting_it)
     cr_assert(is_alone("db"));
     store = open_default();
     cr_assert(has_row(store, "a", "1") && has_row(store, "b", NULL));
+    must_close(store);
+}
+
+static bool show_row(void *context, uint64_t number, struct dsq_bytes batch)
+{
+    char *shown = context;
+    size_t used = strlen(shown);
+    snprintf(shown + used, 256 - used, "%llu=%.*s ", (unsigned long long)number, (int)batch.size,
+             (const char *)batch.data);
+    return number != 5;
+}
+
+/* The journal above a number, up to row 5, as text. */
+static const char *journal_of(struct dsq_store *store, uint64_t after)
+{
+    static char shown[256];
+    struct dsq_reader *reader = acquire(store);
+    shown[0] = '\0';
+    cr_assert_eq(store->ops->reader_journal(reader, after, show_row, shown, &error), DSQ_OK);
+    store->ops->reader_release(store, reader);
+    return shown;
+}
+
+Test(sqlite_store, keeps_the_journal_in_the_order_of_its_numbers)
+{
+    struct dsq_store *store = open_default();
+    begin(store);
+    append(store, 2, "two");
+    append(store, 3, "");
+    commit(store);
+    begin(store);
+    append(store, 5, "five");
+    append(store, 8, "eight");
+    commit(store);
+    cr_assert_str_eq(journal_of(store, 0), "2=two 3= 5=five ");
+    cr_assert_str_eq(journal_of(store, 3), "5=five ");
+    cr_assert_str_eq(journal_of(store, 8), "");
+    cr_assert_eq(store->ops->seq(store), 8);
+    must_close(store);
+}
+
+Test(sqlite_store, drops_the_oldest_rows_of_the_journal_and_remembers_their_numbers)
+{
+    struct dsq_store *store = open_default();
+    store_row(store, 2, "a", "1");
+    store_row(store, 4, "b", "2");
+    begin(store);
+    cr_assert_eq(store->ops->journal_drop(store, 1, &error), DSQ_ABSENT);
+    cr_assert_eq(store->ops->journal_drop(store, 3, &error), DSQ_OK);
+    cr_assert_eq(store->ops->journal_drop(store, 3, &error), DSQ_ABSENT);
+    commit(store);
+    cr_assert_str_eq(journal_of(store, 0), "4=2 ");
+    cr_assert_str_eq(sqlite_says("db", "SELECT value FROM meta WHERE name = 'seq'"), "2");
+    begin(store);
+    cr_assert_eq(store->ops->journal_drop(store, 9, &error), DSQ_OK);
+    cr_assert_eq(store->ops->journal_drop(store, 9, &error), DSQ_ABSENT);
+    commit(store);
+    must_close(store);
+    store = open_default();
+    cr_assert_eq(store->ops->seq(store), 4);
+    must_close(store);
+}
+
+Test(sqlite_store, finds_its_number_again_in_the_journal)
+{
+    struct dsq_store *store = open_default();
+    store_row(store, 7, "a", "1");
+    must_close(store);
+    store = open_default();
+    cr_assert_eq(store->ops->seq(store), 7);
+    must_close(store);
+}
+
+Test(sqlite_store, a_rolled_back_append_leaves_no_row_and_no_number)
+{
+    struct dsq_store *store = open_default();
+    begin(store);
+    append(store, 3, "three");
+    store->ops->rollback(store);
+    cr_assert_str_eq(journal_of(store, 0), "");
+    cr_assert_eq(store->ops->seq(store), 0);
     must_close(store);
 }

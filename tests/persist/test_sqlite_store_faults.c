@@ -233,7 +233,7 @@ static void commit_despite(int on, int code, int status)
     fault.times = FOR_EVER;
     fault.error = code;
     fault.on = on;
-    cr_assert_eq(store->ops->commit(store, 2, &error), status, "%s", error.message);
+    cr_assert_eq(store->ops->commit(store, &error), status, "%s", error.message);
     cr_assert_not_null(strstr(error.message, "commit"), "%s", error.message);
     cr_assert_not_null(strstr(error.message, scratch_path("db")), "%s", error.message);
     heal();
@@ -271,7 +271,7 @@ Test(sqlite_store_faults, a_commit_that_fails_half_way_leaves_no_transaction_beh
                       " SELECT RAISE(ABORT, 'not now'); END");
     begin(store);
     put(store, "a", "1");
-    cr_assert_eq(store->ops->commit(store, 1, &error), DSQ_ERR_CORRUPT, "%s", error.message);
+    cr_assert_eq(store->ops->commit(store, &error), DSQ_ERR_CORRUPT, "%s", error.message);
     cr_assert_not_null(strstr(error.message, "not now"), "%s", error.message);
     cr_assert(has_row(store, "a", NULL));
     sqlite_says("db", "DROP TRIGGER t");
@@ -293,7 +293,7 @@ Test(sqlite_store_faults, a_transaction_that_an_error_has_ended_takes_no_more_wr
                  DSQ_ERR_FULL);
     heal();
     cr_assert_eq(store->ops->put(store, text("a"), text("1"), &error), DSQ_ERR_IO);
-    cr_assert_eq(store->ops->commit(store, 1, &error), DSQ_ERR_IO);
+    cr_assert_eq(store->ops->commit(store, &error), DSQ_ERR_IO);
     store->ops->rollback(store);
     cr_assert(has_row(store, "big", NULL) && has_row(store, "a", NULL));
     cr_assert_eq(store->ops->seq(store), 0);
@@ -305,7 +305,7 @@ Test(sqlite_store_faults, a_transaction_that_an_error_has_ended_takes_no_more_wr
 static void read_despite(int code, int status)
 {
     struct dsq_store *store = must_open("db", defaults);
-    store_row(store, 1, "a", "1");
+    store_row(store, store->ops->seq(store) + 1, "a", "1");
     struct dsq_reader *reader = acquire(store);
     const struct dsq_scan_range all = {0};
     struct dsq_bytes value;
@@ -329,30 +329,33 @@ Test(sqlite_store_faults, a_record_that_cannot_be_read_is_not_called_absent)
     read_despite(EIO, DSQ_ERR_CORRUPT); /* SQLite takes it for a sign of a broken file system */
 }
 
-static long syncs_of_a_commit(bool normal)
+static long syncs_of_a_commit(bool normal, enum dsq_commit_kind kind)
 {
     struct dsq_store *store =
         must_open("db", (struct dsq_sqlite_options){.synchronous_normal = normal});
-    store_row(store, 1, "a", "1");
+    store_row(store, store->ops->seq(store) + 1, "a", "1");
     fault.seen = 0;
     fault.times = 0;
     fault.on = ON_SYNC;
-    store_row(store, 2, "a", "2");
+    cr_assert_eq(store->ops->begin(store, kind, &error), DSQ_OK);
+    put(store, "a", "2");
+    commit(store);
     heal();
     must_close(store);
     return fault.seen;
 }
 
-Test(sqlite_store_faults, a_commit_reaches_the_disk_unless_synchronous_is_normal)
+Test(sqlite_store_faults, a_durable_commit_reaches_the_disk_unless_synchronous_is_normal)
 {
-    cr_assert_eq(syncs_of_a_commit(false), 1);
-    cr_assert_eq(syncs_of_a_commit(true), 0);
+    cr_assert_eq(syncs_of_a_commit(false, DSQ_COMMIT_DURABLE), 1);
+    cr_assert_eq(syncs_of_a_commit(false, DSQ_COMMIT_SOON), 0);
+    cr_assert_eq(syncs_of_a_commit(true, DSQ_COMMIT_DURABLE), 0);
 }
 
 Test(sqlite_store_faults, a_checkpoint_that_fails_is_reported_and_loses_nothing)
 {
     struct dsq_store *store = must_open("db", defaults);
-    store_row(store, 1, "a", "1");
+    store_row(store, store->ops->seq(store) + 1, "a", "1");
     fault.times = FOR_EVER;
     fault.error = EIO;
     fault.on = ON_SYNC;
@@ -367,7 +370,7 @@ Test(sqlite_store_faults, a_checkpoint_that_fails_is_reported_and_loses_nothing)
 Test(sqlite_store_faults, a_close_that_cannot_checkpoint_says_so_and_keeps_the_log)
 {
     struct dsq_store *store = must_open("db", defaults);
-    store_row(store, 1, "a", "1");
+    store_row(store, store->ops->seq(store) + 1, "a", "1");
     fault.times = FOR_EVER;
     fault.error = ENOSPC;
     fault.on = ON_WRITE;
@@ -396,11 +399,11 @@ static int live(struct dsq_store *store)
     struct dsq_bytes value;
     const struct dsq_scan_range all = {0};
     int rows = 0;
-    int status = store->ops->begin(store, &error);
+    int status = store->ops->begin(store, DSQ_COMMIT_DURABLE, &error);
     status = status != DSQ_OK ? status : store->ops->put(store, text("a"), text("2"), &error);
     status = status != DSQ_OK ? status : store->ops->put(store, text("b"), text("2"), &error);
     status = status != DSQ_OK ? status : store->ops->del(store, text("b"), &error);
-    status = status != DSQ_OK ? status : store->ops->commit(store, 2, &error);
+    status = status != DSQ_OK ? status : store->ops->commit(store, &error);
     store->ops->rollback(store);
     if (status != DSQ_OK ||
         (status = store->ops->reader_acquire(store, &reader, &error)) != DSQ_OK) {

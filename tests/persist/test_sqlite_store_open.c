@@ -187,7 +187,7 @@ Test(sqlite_store_open, reports_damage_where_it_lies_and_never_as_absence)
         snprintf(key, sizeof key, "%04d", i);
         put(store, key, "a value that is long enough to fill some pages with a thousand of it");
     }
-    commit(store, 1000);
+    commit(store);
     must_close(store);
     FILE *file = fopen(scratch_path("db"), "r+");
     cr_assert_eq(fseek(file, 8L * 4096, SEEK_SET), 0);

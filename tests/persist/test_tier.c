@@ -212,6 +212,7 @@ Test(tier, a_batch_of_many_keys_passes_through_a_small_hot_tier_as_one_commit)
     fill(operations, keys, 1000, true);
     cr_assert_eq(dsq_tier_apply(tier, operations, 1000, &error), DSQ_OK);
     cr_assert_eq(fake_commits(store), 2);
+    settle_down();
     cr_assert_eq(store->ops->count(store), 0);
     for (size_t i = 0; i < 1000; i += 100) {
         cr_assert_str_eq(get(keys[i]), "absent");

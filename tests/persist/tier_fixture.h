@@ -137,11 +137,15 @@ static inline int flush(void)
     return dsq_tier_flush(tier, DSQ_NO_DEADLINE, &error);
 }
 
+static inline int fold(void)
+{
+    return dsq_tier_fold(tier, &error);
+}
+
 /* Waits until the committer has finished all that was pushed, evictions included. */
 static inline void settle_down(void)
 {
-    cr_assert_eq(flush(), DSQ_OK);
-    /* Durable is not enough: the hot tier is trimmed after that. */
+    cr_assert_eq(fold(), DSQ_OK);
     while (dsq_committer_done(tier->committer) != dsq_committer_pushed(tier->committer)) {
         sched_yield();
     }
