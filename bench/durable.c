@@ -119,7 +119,11 @@ int main(int argc, char **argv)
          "burst, many, single, sustained, folding, open, len or abandoned"},
     };
     const size_t option_count = sizeof options / sizeof options[0];
-    if (!stress_options_parse(argc, argv, options, option_count) || !are_usable(&parameters)) {
+    if (!stress_options_parse(argc, argv, options, option_count)) {
+        return 2;
+    }
+    if (!are_usable(&parameters)) {
+        fprintf(stderr, "%s: a number out of range, or no such section\n", argv[0]);
         return 2;
     }
     stress_seed_choose(&parameters.seed);

@@ -176,7 +176,7 @@ static dsq_cursor *cursor_leave(dsq_db *db)
 
 void durable_abandoned(const struct durable_parameters *parameters)
 {
-    struct dsq_stats stats;
+    struct dsq_stats stats = {.wal_bytes = 0};
     char path[PATH_MAX];
     const uint64_t end = CURSOR_ROWS + parameters->rows;
     uint64_t most = 0;
