@@ -47,6 +47,8 @@
     atomic_exchange_explicit((object), (value), memory_order_acq_rel)
 #define dsq_or_acq_rel(object, value)                                                              \
     atomic_fetch_or_explicit((object), (value), memory_order_acq_rel)
+#define dsq_or_relaxed(object, value)                                                              \
+    atomic_fetch_or_explicit((object), (value), memory_order_relaxed)
 #define dsq_or_seq_cst(object, value)                                                              \
     atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
 #define dsq_and_seq_cst(object, value)                                                             \

@@ -30,6 +30,7 @@ struct dsq_slots *dsq_slots_new(uint64_t slot_count)
     if (allocation == NULL) {
         return NULL;
     }
+    dsq_prefer_huge_pages(allocation, header + words + chunks);
     slots->allocation = allocation;
     slots->slot_count = slot_count;
     slots->home_shift = 64 - (unsigned)__builtin_ctzll(slot_count / GROUP_SLOTS);

@@ -135,8 +135,35 @@ static uint64_t advance_low(struct dsq_slots *slots)
     return seen > low ? seen : low;
 }
 
+/*
+ * Asks for the records of a chunk, then for where they go, so that the waits for memory overlap.  Pages
+ * of `next` are touched by a write first: one that is read before is mapped twice, and the second
+ * time all cores are interrupted.
+ */
+static void prefetch_chunk(const struct dsq_table *table, struct dsq_slots *slots,
+                           const _Atomic uint64_t *words)
+{
+    struct dsq_slots *next = dsq_load_acquire(&slots->next);
+    uint64_t home = (uint64_t)(words - slots->words) / GROUP_SLOTS;
+
+    dsq_or_relaxed(&next->words[scale_group(home, slots, next) * GROUP_SLOTS], 0);
+    for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
+        __builtin_prefetch(word_record(dsq_load_relaxed(&words[i])));
+    }
+    for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
+        const struct dsq_record *record = word_record(dsq_load_acquire(&words[i]));
+
+        if (record != NULL) {
+            uint64_t group = home_group(next, record->hash, table->shard_bits);
+
+            __builtin_prefetch((const void *)&next->words[group * GROUP_SLOTS]);
+        }
+    }
+}
+
 static void move_chunk(struct dsq_table *table, struct dsq_slots *slots, uint64_t chunk)
 {
+    prefetch_chunk(table, slots, &slots->words[chunk * CHUNK_SLOTS]);
     for (uint64_t i = 0; i < CHUNK_SLOTS; i++) {
         dsq_migration_move(table, slots, &slots->words[chunk * CHUNK_SLOTS + i]);
     }

@@ -10,7 +10,8 @@
  *
  * At least one of them sees the other.  The thread looks at the queue itself as well: a node can be
  * taken before it is counted, and then hides one that is counted and not taken.  A settled record
- * and an ended group do the same with `carrying` before `sleep`.  A demand is stored and then
+ * and an ended group do the same with `carrying` before `sleep`; for the nodes of a group nobody is
+ * woken before its end.  A demand is stored and then
  * signalled always.
  *
  * Counting: `durable` never passes `pushed`, since a record is counted before it can become READY
@@ -193,6 +194,15 @@ static void notice_push(struct dsq_committer *committer, uint64_t pushed)
         (committer->config.timer &&
          pushed - dsq_load_relaxed(&committer->taken) >= committer->config.buffer_size)) {
         dsq_event_signal(&committer->work);
+    }
+}
+
+void dsq_committer_notice_group(struct dsq_committer *committer)
+{
+    if (dsq_load_seq_cst(&committer->carrying)) {
+        dsq_event_signal(&committer->work);
+    } else {
+        notice_push(committer, dsq_load_seq_cst(&committer->pushed));
     }
 }
 

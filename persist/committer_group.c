@@ -60,16 +60,16 @@ int dsq_group_push(struct dsq_committer *committer, struct dsq_group *group,
     group->last = item;
     group->nodes++;
     dsq_add_relaxed(&group->refs, 1);
-    dsq_committer_push_weighted(committer, item, count);
+    /* The thread is not woken for what it could not commit: dsq_group_end does that. */
+    dsq_mpsc_push(&committer->queue, &item->node);
+    dsq_add_seq_cst(&committer->pushed, count);
     return DSQ_OK;
 }
 
 void dsq_group_end(struct dsq_committer *committer, struct dsq_group *group)
 {
     dsq_store_seq_cst(&group->complete, true);
-    if (dsq_load_seq_cst(&committer->carrying)) {
-        dsq_event_signal(&committer->work);
-    }
+    dsq_committer_notice_group(committer);
 }
 
 int dsq_group_wait(struct dsq_committer *committer, const struct dsq_group *group,

@@ -137,6 +137,9 @@ void dsq_committer_note_folded(struct dsq_committer *committer);
 void dsq_committer_push_weighted(struct dsq_committer *committer, struct dsq_record *record,
                                  uint64_t weight);
 
+/* Wakes the thread, if it sleeps, for a group that is complete. */
+void dsq_committer_notice_group(struct dsq_committer *committer);
+
 /* The group and the records of a GROUP item. */
 struct group_node {
     struct dsq_group *group;

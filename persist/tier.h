@@ -192,8 +192,8 @@ struct dsq_operation {
 };
 
 /*
- * Applies operations with distinct keys: one durable unit, visible one by one.  DSQ_ERR_TOO_BIG if
- * they exceed the queue.  DSQ_ERR_NOMEM: a part may have been applied.
+ * Applies operations, of several on one key the last: one durable unit, visible one by one.
+ * DSQ_ERR_TOO_BIG if they exceed the queue.  DSQ_ERR_NOMEM: a part may have been applied.
  */
 int dsq_tier_apply(struct dsq_tier *tier, const struct dsq_operation *operations, size_t count,
                    struct dsq_error *error);

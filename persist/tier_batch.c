@@ -5,38 +5,108 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "core/platform.h"
 #include "persist/tier_internal.h"
 
 /* Keys that are located, queued and published within one critical section. */
 #define RUN_MAX 128
 
-static struct dsq_record *new_record(struct dsq_tier *tier, const struct dsq_operation *operation)
+/*
+ * The operations that count, the last of each key, in their order: how many, with their places and
+ * the hashes of their keys.
+ */
+struct distinct {
+    size_t count;
+    uint64_t bytes; /* that their records will occupy */
+    size_t *places;
+    uint64_t *hashes;
+    uint32_t *index; /* while they are looked for: open addressing; 0: empty, else place + 1 */
+    size_t index_mask;
+};
+
+static void distinct_fini(struct distinct *distinct)
+{
+    free(distinct->places);
+    free(distinct->hashes);
+    free(distinct->index);
+}
+
+static bool distinct_init(struct distinct *distinct, size_t count)
+{
+    size_t slots = dsq_next_power_of_two(2 * count);
+
+    *distinct = (struct distinct){
+        .places = malloc(count * sizeof *distinct->places),
+        .hashes = malloc(count * sizeof *distinct->hashes),
+        .index = calloc(slots, sizeof *distinct->index),
+        .index_mask = slots - 1,
+    };
+    if (distinct->places == NULL || distinct->hashes == NULL || distinct->index == NULL) {
+        distinct_fini(distinct);
+        return false;
+    }
+    return true;
+}
+
+/* Puts an operation into the index unless one on its key is there. */
+static bool is_first_seen(struct distinct *distinct, const struct dsq_operation *operations,
+                          size_t place)
+{
+    uint64_t hash = distinct->hashes[place];
+    size_t slot = hash & distinct->index_mask;
+
+    for (; distinct->index[slot] != 0; slot = (slot + 1) & distinct->index_mask) {
+        size_t other = distinct->index[slot] - 1;
+
+        if (distinct->hashes[other] == hash &&
+            dsq_bytes_compare(operations[other].key, operations[place].key) == 0) {
+            return false;
+        }
+    }
+    distinct->index[slot] = (uint32_t)place + 1;
+    return true;
+}
+
+/* From the last to the first: the first that is seen of a key is the one that counts. */
+static void find_distinct(struct dsq_tier *tier, const struct dsq_operation *operations,
+                          size_t count, struct distinct *distinct)
+{
+    for (size_t i = count; i-- > 0;) {
+        distinct->hashes[i] = dsq_hash(&tier->secret, operations[i].key);
+        if (is_first_seen(distinct, operations, i)) {
+            distinct->places[distinct->count++] = i;
+            distinct->bytes +=
+                dsq_record_footprint(operations[i].key.size, operations[i].value.size);
+        }
+    }
+    for (size_t i = 0; i < distinct->count / 2; i++) {
+        size_t other = distinct->places[i];
+
+        distinct->places[i] = distinct->places[distinct->count - 1 - i];
+        distinct->places[distinct->count - 1 - i] = other;
+    }
+}
+
+static struct dsq_record *new_record(struct dsq_tier *tier, const struct dsq_operation *operation,
+                                     uint64_t hash)
 {
     enum dsq_record_kind kind = operation->is_delete ? DSQ_RECORD_TOMBSTONE : DSQ_RECORD_VALUE;
 
-    return tier_record_new(tier, kind, DSQ_RECORD_PENDING, 2,
-                           dsq_hash(&tier->secret, operation->key), operation->key,
+    return tier_record_new(tier, kind, DSQ_RECORD_PENDING, 2, hash, operation->key,
                            operation->value);
-}
-
-static uint64_t footprint(const struct dsq_operation *operations, size_t count)
-{
-    uint64_t bytes = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        bytes += dsq_record_footprint(operations[i].key.size, operations[i].value.size);
-    }
-    return bytes;
 }
 
 /* All records before the first is published, so that running out of memory finds nothing done. */
 static struct dsq_record **new_records(struct dsq_tier *tier,
-                                       const struct dsq_operation *operations, size_t count)
+                                       const struct dsq_operation *operations,
+                                       const struct distinct *distinct)
 {
-    struct dsq_record **records = calloc(count, sizeof(struct dsq_record *));
+    struct dsq_record **records = calloc(distinct->count, sizeof(struct dsq_record *));
 
-    for (size_t i = 0; records != NULL && i < count; i++) {
-        records[i] = new_record(tier, &operations[i]);
+    for (size_t i = 0; records != NULL && i < distinct->count; i++) {
+        size_t place = distinct->places[i];
+
+        records[i] = new_record(tier, &operations[place], distinct->hashes[place]);
         if (records[i] == NULL) {
             while (i > 0) {
                 dsq_record_free(records[--i]);
@@ -52,6 +122,12 @@ static struct dsq_record **new_records(struct dsq_tier *tier,
 static size_t locate_run(struct dsq_tier *tier, struct dsq_record *const *records, size_t count,
                          struct dsq_place *places)
 {
+    for (size_t i = 0; i < count; i++) {
+        dsq_table_prefetch_slots(tier_shard(tier, records[i]->hash), records[i]->hash);
+    }
+    for (size_t i = 0; i < count; i++) {
+        dsq_table_prefetch_record(tier_shard(tier, records[i]->hash), records[i]->hash);
+    }
     for (size_t i = 0; i < count; i++) {
         const struct dsq_record *record = records[i];
 
@@ -155,34 +231,54 @@ static int apply_records(struct dsq_tier *tier, struct dsq_group *group,
     return status;
 }
 
-static int apply_persistent(struct dsq_tier *tier, const struct dsq_operation *operations,
-                            size_t count, struct dsq_error *error)
+/* The distinct operations as one group. */
+static int apply_group(struct dsq_tier *tier, const struct dsq_operation *operations,
+                       const struct distinct *distinct, struct dsq_error *error)
 {
-    uint64_t bytes = footprint(operations, count);
     struct dsq_record **records;
     struct dsq_group *group;
-    int status;
+    int status = dsq_committer_admit(tier->committer, distinct->bytes, false, error);
 
-    if (dsq_reclaim_is_full(tier->reclaim)) {
-        dsq_reclaim_wait(tier->reclaim);
-    }
-    status = dsq_committer_admit(tier->committer, bytes, false, error);
     if (status != DSQ_OK) {
         return status;
     }
-    records = new_records(tier, operations, count);
+    records = new_records(tier, operations, distinct);
     group = records != NULL ? dsq_group_begin() : NULL;
     if (group == NULL) {
-        for (size_t i = 0; records != NULL && i < count; i++) {
+        for (size_t i = 0; records != NULL && i < distinct->count; i++) {
             dsq_record_free(records[i]);
         }
         free(records);
-        dsq_committer_refund(tier->committer, bytes);
+        dsq_committer_refund(tier->committer, distinct->bytes);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a batch");
     }
-    status = apply_records(tier, group, records, count, error);
+    status = apply_records(tier, group, records, distinct->count, error);
     dsq_group_release(tier->committer, group);
     free(records);
+    return status;
+}
+
+static int apply_persistent(struct dsq_tier *tier, const struct dsq_operation *operations,
+                            size_t count, struct dsq_error *error)
+{
+    struct distinct distinct;
+    int status;
+
+    if (!distinct_init(&distinct, count)) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a batch");
+    }
+    find_distinct(tier, operations, count, &distinct);
+    if (distinct.bytes > dsq_committer_queue_bytes(tier->committer)) {
+        status = dsq_error_set(error, DSQ_ERR_TOO_BIG,
+                               "a batch of %zu records and %llu bytes does not fit queue_bytes",
+                               distinct.count, (unsigned long long)distinct.bytes);
+    } else {
+        if (dsq_reclaim_is_full(tier->reclaim)) {
+            dsq_reclaim_wait(tier->reclaim);
+        }
+        status = apply_group(tier, operations, &distinct, error);
+    }
+    distinct_fini(&distinct);
     return status;
 }
 
@@ -217,10 +313,9 @@ int dsq_tier_apply(struct dsq_tier *tier, const struct dsq_operation *operations
     if (tier->committer == NULL) {
         return apply_in_memory(tier, operations, count, error);
     }
-    if (footprint(operations, count) > dsq_committer_queue_bytes(tier->committer)) {
-        return dsq_error_set(error, DSQ_ERR_TOO_BIG,
-                             "a batch of %zu operations and %llu bytes does not fit queue_bytes",
-                             count, (unsigned long long)footprint(operations, count));
+    if (count >= UINT32_MAX) {
+        return dsq_error_set(error, DSQ_ERR_TOO_BIG, "a batch of %zu operations is too long",
+                             count);
     }
     return apply_persistent(tier, operations, count, error);
 }

@@ -4,17 +4,23 @@
 #include "bindings/c/handle.h"
 #include "core/error.h"
 
-/* A key and a value, one after the other, in an allocation of their own. */
-struct entry {
-    struct dsq_operation operation;
-    size_t place; /* decides between operations on one key */
+/* Copies of keys and values lie one after the other in blocks, each larger than the one before. */
+#define BLOCK_BYTES_MIN 4096
+#define BLOCK_BYTES_MAX ((size_t)1 << 20)
+
+struct block {
+    struct block *next;
+    size_t used;
+    size_t size;
+    unsigned char bytes[];
 };
 
 struct dsq_batch {
     dsq_db *db;
-    struct entry *entries;
+    struct dsq_operation *operations;
     size_t count;
     size_t capacity;
+    struct block *blocks; /* the last first */
 };
 
 int dsq_batch_new(dsq_db *db, dsq_batch **batch)
@@ -39,38 +45,61 @@ int dsq_batch_new(dsq_db *db, dsq_batch **batch)
 static bool reserve(dsq_batch *batch)
 {
     size_t capacity = batch->capacity != 0 ? 2 * batch->capacity : 16;
-    struct entry *entries;
+    struct dsq_operation *operations;
 
     if (batch->count < batch->capacity) {
         return true;
     }
-    entries = realloc(batch->entries, capacity * sizeof *entries);
-    if (entries == NULL) {
+    operations = realloc(batch->operations, capacity * sizeof *operations);
+    if (operations == NULL) {
         return false;
     }
-    batch->entries = entries;
+    batch->operations = operations;
     batch->capacity = capacity;
     return true;
 }
 
+/* Room for size bytes in the last block, or in a new one. */
+static unsigned char *take_bytes(dsq_batch *batch, size_t size)
+{
+    struct block *block = batch->blocks;
+
+    if (block == NULL || block->size - block->used < size) {
+        size_t block_size = block != NULL ? 2 * block->size : BLOCK_BYTES_MIN;
+
+        block_size = block_size < BLOCK_BYTES_MAX ? block_size : BLOCK_BYTES_MAX;
+        block_size = block_size > size ? block_size : size;
+        block = malloc(sizeof *block + block_size);
+        if (block == NULL) {
+            return NULL;
+        }
+        *block = (struct block){.next = batch->blocks, .size = block_size};
+        batch->blocks = block;
+    }
+    block->used += size;
+    return block->bytes + block->used - size;
+}
+
+static struct dsq_bytes copy_bytes(unsigned char *to, struct dsq_bytes bytes)
+{
+    if (bytes.size != 0) {
+        memcpy(to, bytes.data, bytes.size);
+    }
+    return (struct dsq_bytes){to, bytes.size};
+}
+
 static int append(dsq_batch *batch, struct dsq_bytes key, struct dsq_bytes value, bool is_delete)
 {
-    unsigned char *copy = reserve(batch) ? malloc(key.size + value.size + 1) : NULL;
+    unsigned char *copy = reserve(batch) ? take_bytes(batch, key.size + value.size) : NULL;
 
     if (copy == NULL) {
         return DSQ_ERR_NOMEM;
     }
-    if (key.size != 0) {
-        memcpy(copy, key.data, key.size);
-    }
-    if (value.size != 0) {
-        memcpy(copy + key.size, value.data, value.size);
-    }
-    batch->entries[batch->count] = (struct entry){
-        .operation = {{copy, key.size}, {copy + key.size, value.size}, is_delete},
-        .place = batch->count,
+    batch->operations[batch->count++] = (struct dsq_operation){
+        .key = copy_bytes(copy, key),
+        .value = copy_bytes(copy + key.size, value),
+        .is_delete = is_delete,
     };
-    batch->count++;
     return DSQ_OK;
 }
 
@@ -112,77 +141,53 @@ size_t dsq_batch_count(const dsq_batch *batch)
     return batch != NULL ? batch->count : 0;
 }
 
-static int compare_entries(const void *left, const void *right)
-{
-    const struct entry *a = left;
-    const struct entry *b = right;
-    int order = dsq_bytes_compare(a->operation.key, b->operation.key);
-
-    if (order != 0) {
-        return order;
-    }
-    return a->place < b->place ? -1 : a->place > b->place;
-}
-
-static bool same_key(const struct entry *a, const struct entry *b)
-{
-    return dsq_bytes_compare(a->operation.key, b->operation.key) == 0;
-}
-
-/* The last operation of each key, as an array of its own; NULL if memory runs out. */
-static struct dsq_operation *distinct_operations(dsq_batch *batch, size_t *count)
-{
-    struct dsq_operation *operations = malloc((batch->count + 1) * sizeof *operations);
-
-    *count = 0;
-    if (operations == NULL || batch->count == 0) {
-        return operations;
-    }
-    qsort(batch->entries, batch->count, sizeof *batch->entries, compare_entries);
-    for (size_t i = 0; i < batch->count; i++) {
-        if (i + 1 == batch->count || !same_key(&batch->entries[i], &batch->entries[i + 1])) {
-            operations[(*count)++] = batch->entries[i].operation;
-        }
-    }
-    return operations;
-}
-
 int dsq_batch_commit(dsq_batch *batch)
 {
     struct dsq_error error = {0};
-    struct dsq_operation *operations;
-    size_t count;
     int status;
 
     if (batch == NULL) {
         return DSQ_ERR_INVALID;
     }
     status = dsq_handle_enter(batch->db);
-    if (status != DSQ_OK) {
-        return dsq_handle_leave(batch->db, status, &error);
+    if (status == DSQ_OK) {
+        status = dsq_tier_apply(batch->db->tier, batch->operations, batch->count, &error);
     }
-    operations = distinct_operations(batch, &count);
-    status = operations != NULL ? dsq_tier_apply(batch->db->tier, operations, count, &error)
-                                : DSQ_ERR_NOMEM;
-    free(operations);
     return dsq_handle_leave(batch->db, status, &error);
 }
 
+static void free_blocks(struct block *block)
+{
+    while (block != NULL) {
+        struct block *next = block->next;
+
+        free(block);
+        block = next;
+    }
+}
+
+/* The last block is kept, unless a large record has made it large. */
 void dsq_batch_clear(dsq_batch *batch)
 {
-    if (batch != NULL) {
-        for (size_t i = 0; i < batch->count; i++) {
-            free((void *)batch->entries[i].operation.key.data);
-        }
-        batch->count = 0;
+    if (batch == NULL) {
+        return;
+    }
+    batch->count = 0;
+    if (batch->blocks != NULL && batch->blocks->size <= BLOCK_BYTES_MAX) {
+        free_blocks(batch->blocks->next);
+        batch->blocks->next = NULL;
+        batch->blocks->used = 0;
+    } else {
+        free_blocks(batch->blocks);
+        batch->blocks = NULL;
     }
 }
 
 void dsq_batch_destroy(dsq_batch *batch)
 {
     if (batch != NULL) {
-        dsq_batch_clear(batch);
-        free(batch->entries);
+        free_blocks(batch->blocks);
+        free(batch->operations);
         free(batch);
     }
 }
