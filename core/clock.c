@@ -245,3 +245,17 @@ uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard)
     }
     return 0;
 }
+
+/* Until the hand has found nothing for a whole turn. */
+void dsq_clock_evict_all(struct dsq_map *map, struct dsq_table *shard)
+{
+    uint64_t in_vain = 0;
+    uint64_t turn;
+
+    do {
+        dsq_read_lock();
+        turn = dsq_load_acquire(&shard->root)->slot_count / DSQ_CLOCK_SWEEP_MAX + 1;
+        in_vain = dsq_clock_evict(map, shard) != 0 ? 0 : in_vain + 1;
+        dsq_read_unlock();
+    } while (in_vain < turn);
+}

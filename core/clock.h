@@ -39,4 +39,7 @@
  */
 uint64_t dsq_clock_evict(struct dsq_map *map, struct dsq_table *shard);
 
+/* Evicts what is CLEAN now, all of it.  Outside critical sections. */
+void dsq_clock_evict_all(struct dsq_map *map, struct dsq_table *shard);
+
 #endif

@@ -45,6 +45,22 @@ void dsq_event_signal(struct dsq_event *event)
     ck_ec32_inc(&event->count, &ec_mode);
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+/* ck_ec waits in steps that grow up to a second, and does not end the last one with the deadline. */
+static int end_in_time(const struct ck_ec_wait_state *state, struct timespec *step)
+{
+    const struct timespec *deadline = state->data;
+
+    if (is_later(step, deadline)) {
+        *step = *deadline;
+    }
+    return 0;
+}
+
 bool dsq_event_wait(struct dsq_event *event, uint32_t ticket, uint64_t deadline_ns)
 {
     struct timespec deadline = {
@@ -52,6 +68,9 @@ bool dsq_event_wait(struct dsq_event *event, uint32_t ticket, uint64_t deadline_
         .tv_nsec = (long)(deadline_ns % DSQ_NS_PER_S),
     };
 
-    return ck_ec32_wait(&event->count, &ec_mode, ticket,
-                        deadline_ns == DSQ_NO_DEADLINE ? NULL : &deadline) == 0;
+    if (deadline_ns == DSQ_NO_DEADLINE) {
+        return ck_ec32_wait(&event->count, &ec_mode, ticket, NULL) == 0;
+    }
+    return ck_ec32_wait_pred(&event->count, &ec_mode, ticket, end_in_time, &deadline, &deadline) ==
+           0;
 }

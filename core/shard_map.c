@@ -236,3 +236,10 @@ uint64_t dsq_map_slots(const struct dsq_map *map)
     }
     return sum;
 }
+
+void dsq_map_evict_clean(struct dsq_map *map)
+{
+    for (uint64_t i = 0; i < map->shard_count; i++) {
+        dsq_clock_evict_all(map, &map->shards[i]);
+    }
+}

@@ -65,6 +65,9 @@ static inline bool dsq_map_is_complete(const struct dsq_map *map)
  */
 void dsq_map_trim(struct dsq_map *map, struct dsq_table *shard, uint64_t incoming_bytes);
 
+/* Evicts the records that are CLEAN now.  Outside critical sections. */
+void dsq_map_evict_clean(struct dsq_map *map);
+
 /*
  * Whether one more record can be expected to find its place: false while the shard is full of what
  * cannot be evicted.

@@ -30,7 +30,8 @@
     X(DSQ_ERR_TIMEOUT, -13, "the time allowed ran out")                                            \
     X(DSQ_ERR_BUSY, -14, "views or cursors of the store are still open")                           \
     X(DSQ_ERR_UNSUPPORTED, -15, "not supported by this build or in this mode")                     \
-    X(DSQ_ERR_INTERNAL, -16, "an internal invariant was found broken")
+    X(DSQ_ERR_INTERNAL, -16, "an internal invariant was found broken")                             \
+    X(DSQ_ERR_CHANGED, -17, "another program has written to the file, or replaced it")
 
 enum dsq_status {
 #define DSQ_STATUS_ENUM(name, value, sentence) name = (value),

@@ -18,6 +18,7 @@
  * and a group before it is complete; a marker, READY from birth, counts nothing.  So durable ==
  * pushed means that all that was acknowledged is durable.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/error.h"
@@ -45,6 +46,105 @@ static void init_shared(struct dsq_committer *committer, const struct dsq_commit
     dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
 }
 
+/* A mutex that says so, if its owner has ended in whatever way. */
+static void init_alive(pthread_mutex_t *alive)
+{
+    pthread_mutexattr_t robust;
+
+    pthread_mutexattr_init(&robust);
+    pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(alive, &robust);
+    pthread_mutexattr_destroy(&robust);
+}
+
+static bool is_alive(struct dsq_committer *committer)
+{
+    int result = pthread_mutex_trylock(&committer->alive);
+
+    if (result == EBUSY) {
+        return true;
+    }
+    if (result == EOWNERDEAD) {
+        pthread_mutex_consistent(&committer->alive);
+    }
+    pthread_mutex_unlock(&committer->alive);
+    return false;
+}
+
+/* Returns once the thread can be seen to live. */
+static int start_thread(struct dsq_committer *committer)
+{
+    dsq_store_seq_cst(&committer->runs, false);
+    if (dsq_thread_start(&committer->thread, "dsq-committer", dsq_committer_thread, committer) !=
+        DSQ_OK) {
+        return DSQ_ERR_NOMEM;
+    }
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->progress);
+
+        if (dsq_load_seq_cst(&committer->runs)) {
+            return DSQ_OK;
+        }
+        dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);
+    }
+}
+
+static void declare_dead(struct dsq_committer *committer)
+{
+    pthread_mutex_lock(&committer->error_lock);
+    if (!dsq_load_seq_cst(&committer->dead)) {
+        dsq_error_set(&committer->error, DSQ_ERR_INTERNAL,
+                      "the thread that commits has died: resume starts another");
+        dsq_store_seq_cst(&committer->dead, true);
+        dsq_store_seq_cst(&committer->state, DSQ_COMMITTER_FAILED);
+    }
+    pthread_mutex_unlock(&committer->error_lock);
+    dsq_event_signal(&committer->progress);
+    dsq_event_signal(&committer->room);
+}
+
+/* How long a wait may last before somebody looks whether there is still a thread to wait for. */
+#define WATCH_NS (UINT64_C(250) * DSQ_NS_PER_MS)
+
+/* dsq_event_wait for what the thread is to signal: returns, too, when it is found dead. */
+static bool wait_for_thread(struct dsq_committer *committer, struct dsq_event *event,
+                            uint32_t ticket, uint64_t deadline_ns)
+{
+    for (;;) {
+        uint64_t watch_ns = dsq_now_ns() + WATCH_NS;
+
+        if (deadline_ns <= watch_ns) {
+            return dsq_event_wait(event, ticket, deadline_ns);
+        }
+        if (dsq_event_wait(event, ticket, watch_ns)) {
+            return true;
+        }
+        if (!is_alive(committer)) {
+            declare_dead(committer);
+            return true;
+        }
+    }
+}
+
+int dsq_committer_revive(struct dsq_committer *committer, struct dsq_error *error)
+{
+    int status = DSQ_OK;
+
+    if (!is_alive(committer)) {
+        declare_dead(committer);
+    }
+    pthread_mutex_lock(&committer->error_lock);
+    if (dsq_load_seq_cst(&committer->dead)) {
+        pthread_join(committer->thread, NULL);
+        status = start_thread(committer);
+        dsq_store_seq_cst(&committer->dead, status != DSQ_OK);
+    }
+    pthread_mutex_unlock(&committer->error_lock);
+    return status == DSQ_OK
+               ? DSQ_OK
+               : dsq_error_set(error, status, "the thread that commits cannot be started");
+}
+
 int dsq_committer_new(const struct dsq_committer_config *config, struct dsq_store *store,
                       struct dsq_map *map, struct dsq_committer **committer,
                       struct dsq_error *error)
@@ -56,7 +156,9 @@ int dsq_committer_new(const struct dsq_committer_config *config, struct dsq_stor
     }
     init_shared(made, config, store, map);
     pthread_mutex_init(&made->error_lock, NULL);
-    if (dsq_thread_start(&made->thread, "dsq-committer", dsq_committer_thread, made) != DSQ_OK) {
+    init_alive(&made->alive);
+    if (start_thread(made) != DSQ_OK) {
+        pthread_mutex_destroy(&made->alive);
         pthread_mutex_destroy(&made->error_lock);
         free(made);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "the committer thread cannot be started");
@@ -75,6 +177,7 @@ void dsq_committer_destroy(struct dsq_committer *committer)
 {
     demand(committer, DEMAND_STOP);
     pthread_join(committer->thread, NULL);
+    pthread_mutex_destroy(&committer->alive);
     pthread_mutex_destroy(&committer->error_lock);
     dsq_batch_discard(committer);
     free(committer->batch.records);
@@ -164,7 +267,7 @@ int dsq_committer_admit(struct dsq_committer *committer, uint64_t bytes, bool no
             break;
         }
         demand(committer, DEMAND_COMMIT);
-        dsq_event_wait(&committer->room, ticket, DSQ_NO_DEADLINE);
+        wait_for_thread(committer, &committer->room, ticket, DSQ_NO_DEADLINE);
     }
     dsq_sub_seq_cst(&committer->room_waiters, 1);
     return status;
@@ -245,7 +348,7 @@ int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record 
         if (!in_time) {
             return dsq_error_set(error, DSQ_ERR_TIMEOUT, "not yet durable when the time was up");
         }
-        in_time = dsq_event_wait(&committer->progress, ticket, deadline_ns);
+        in_time = wait_for_thread(committer, &committer->progress, ticket, deadline_ns);
     }
 }
 
@@ -320,7 +423,7 @@ int dsq_committer_fold(struct dsq_committer *committer, struct dsq_error *error)
         if (has_failed(committer)) {
             return failure(committer, error);
         }
-        dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);
+        wait_for_thread(committer, &committer->progress, ticket, DSQ_NO_DEADLINE);
     }
 }
 
@@ -328,6 +431,9 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
 {
     uint64_t before = dsq_load_seq_cst(&committer->resumes);
 
+    if (dsq_committer_revive(committer, error) != DSQ_OK) {
+        return DSQ_ERR_NOMEM;
+    }
     if (!has_failed(committer)) {
         return DSQ_OK;
     }
@@ -341,7 +447,7 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
         if (dsq_load_seq_cst(&committer->resumes) != before) {
             return failure(committer, error);
         }
-        dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);
+        wait_for_thread(committer, &committer->progress, ticket, DSQ_NO_DEADLINE);
     }
 }
 
@@ -366,7 +472,7 @@ int dsq_committer_checkpoint(struct dsq_committer *committer, struct dsq_error *
         if (has_failed(committer)) {
             return failure(committer, error);
         }
-        dsq_event_wait(&committer->progress, ticket, DSQ_NO_DEADLINE);
+        wait_for_thread(committer, &committer->progress, ticket, DSQ_NO_DEADLINE);
     }
 }
 

@@ -121,6 +121,9 @@ int dsq_committer_fold(struct dsq_committer *committer, struct dsq_error *error)
 /* FAILED -> OPEN by trying the failed commit again; its error if it fails again. */
 int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *error);
 
+/* Starts another thread if the one that commits is dead. */
+int dsq_committer_revive(struct dsq_committer *committer, struct dsq_error *error);
+
 /*
  * Moves the whole WAL into the main file, in the committer's thread; the checkpoint's error, or the
  * store's if it has failed.  After a flush.

@@ -340,29 +340,42 @@ static void finish_item(struct dsq_committer *committer, struct dsq_record *item
     dsq_record_release(committer->map->reclaim, item);
 }
 
-void dsq_batch_finish(struct dsq_committer *committer)
+static void announce(struct dsq_committer *committer)
 {
     struct batch *batch = &committer->batch;
-    size_t count = count_records(batch);
 
-    dsq_hook_stage(DSQ_STAGE_COMMITTED);
     /* First, so that whoever waited for one of them finds the number and the count known. */
     dsq_store_seq_cst(&committer->durable_seq, batch->last_seq);
-    dsq_add_seq_cst(&committer->durable, count);
+    dsq_add_seq_cst(&committer->durable, count_records(batch));
     for (size_t i = 0; i < batch->count; i++) {
         dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_DURABLE);
     }
     dsq_perturb();
+    batch->announced = true;
     dsq_event_signal(&committer->progress);
+}
+
+void dsq_batch_finish(struct dsq_committer *committer)
+{
+    struct batch *batch = &committer->batch;
+
+    dsq_hook_stage(DSQ_STAGE_COMMITTED);
+    if (!batch->announced) {
+        announce(committer);
+    }
     dsq_hook_stage(DSQ_STAGE_ACKNOWLEDGED);
-    for (size_t i = 0; i < batch->count; i++) {
-        if (is_item(batch->records[i])) {
-            finish_item(committer, batch->records[i]);
+    while (batch->handed < batch->count) {
+        struct dsq_record *record = batch->records[batch->handed++];
+
+        if (is_item(record)) {
+            finish_item(committer, record);
         } else {
-            dsq_fold_add(&committer->fold, batch->records[i], batch->last_seq);
+            dsq_fold_add(&committer->fold, record, batch->last_seq);
         }
     }
     batch->count = 0;
+    batch->handed = 0;
+    batch->announced = false;
 }
 
 static void discard(struct dsq_committer *committer, struct dsq_record *record)
@@ -397,7 +410,7 @@ void dsq_batch_discard(struct dsq_committer *committer)
         committer->chain = dsq_mpsc_next(node);
         discard(committer, record_of(node));
     }
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = batch->handed; i < batch->count; i++) {
         struct dsq_record *record = batch->records[i];
 
         if (record->kind == DSQ_ITEM_GROUP) {

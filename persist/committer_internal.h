@@ -43,6 +43,8 @@ struct batch {
     size_t count;
     size_t capacity;
     uint64_t last_seq;
+    bool announced; /* it is durable, and who waited knows */
+    size_t handed;  /* entries handed on since */
 };
 
 struct dsq_committer {
@@ -50,6 +52,7 @@ struct dsq_committer {
     struct dsq_store *store;
     struct dsq_map *map;
     pthread_t thread;
+    pthread_mutex_t alive; /* robust: the thread holds it for as long as it lives */
 
     /* Producers. */
     DSQ_CACHE_ALIGNED struct dsq_mpsc queue;
@@ -60,6 +63,8 @@ struct dsq_committer {
     DSQ_CACHE_ALIGNED _Atomic uint8_t sleep; /* enum sleep_state */
     _Atomic bool carrying;                   /* a settled record or a group's end must wake */
     _Atomic uint8_t state;                   /* enum dsq_committer_state */
+    _Atomic bool runs;                       /* the thread has taken `alive` */
+    _Atomic bool dead;                       /* it has been found dead, and not been replaced */
     _Atomic uint32_t demand;
     _Atomic uint32_t room_waiters;
     _Atomic uint64_t oldest_ns; /* nothing uncommitted is older; 0: nothing is uncommitted */
@@ -114,7 +119,10 @@ bool dsq_batch_carry_is_ready(struct dsq_committer *committer);
 /* Writes the batch in one transaction. */
 int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error);
 
-/* After the commit: DURABLE, waiters woken, the records handed to the fold. */
+/*
+ * After the commit: DURABLE, waiters woken, the records handed to the fold.  Goes on where another
+ * thread has died over it.
+ */
 void dsq_batch_finish(struct dsq_committer *committer);
 
 /* Releases what is queued, carried and in the batch, without committing it. */

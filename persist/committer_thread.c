@@ -196,6 +196,17 @@ static bool wait_before_retry(struct dsq_committer *committer, int status, uint6
     return pause_ns(committer, pause_ms * DSQ_NS_PER_MS);
 }
 
+/* Resumed after another program has written: what is hot and not ours to write may be stale. */
+static void accept_changes(struct dsq_committer *committer)
+{
+    struct dsq_store *store = committer->store;
+
+    /* If it fails, the next transaction says why. */
+    if (store->ops->accept_changes(store, NULL) == DSQ_OK) {
+        dsq_map_evict_clean(committer->map);
+    }
+}
+
 /* Does it until it succeeds; false if the thread is to stop before. */
 static bool insist_on(struct dsq_committer *committer,
                       int (*action)(struct dsq_committer *committer, struct dsq_error *error))
@@ -212,6 +223,9 @@ static bool insist_on(struct dsq_committer *committer,
         record_failure(committer, &error);
         if (!wait_before_retry(committer, status, since_ns, attempt)) {
             return false;
+        }
+        if (status == DSQ_ERR_CHANGED) {
+            accept_changes(committer);
         }
     }
     if (dsq_load_seq_cst(&committer->state) != DSQ_COMMITTER_OPEN) {
@@ -299,26 +313,60 @@ static bool commit_queued(struct dsq_committer *committer)
     return true;
 }
 
-void *dsq_committer_thread(void *argument)
+/* Takes over what a thread that died was doing; false if this one is to stop. */
+static bool take_over(struct dsq_committer *committer)
 {
-    struct dsq_committer *committer = argument;
+    const struct batch *batch = &committer->batch;
+    struct dsq_store *store = committer->store;
 
+    store->ops->rollback(store);
+    if (batch->count > 0) {
+        if (store->ops->seq(store) < batch->last_seq && !insist_on(committer, dsq_batch_write)) {
+            return false;
+        }
+        dsq_batch_finish(committer);
+        update_age(committer);
+    }
+    dsq_committer_note_folded(committer);
+    if (dsq_load_seq_cst(&committer->state) != DSQ_COMMITTER_OPEN) {
+        set_state(committer, DSQ_COMMITTER_OPEN);
+    }
+    return true;
+}
+
+static void run(struct dsq_committer *committer)
+{
+    if (!take_over(committer)) {
+        return;
+    }
     for (;;) {
         bool commit = wait_for_work(committer);
 
         if (is_demanded(committer, DEMAND_STOP)) {
-            return NULL;
+            return;
         }
         checkpoint_on_demand(committer);
         if (commit && !commit_queued(committer)) {
-            return NULL;
+            return;
         }
         if (dsq_committer_wants_fold(committer)) {
             if (!insist_on(committer, dsq_committer_fold_step)) {
-                return NULL;
+                return;
             }
             dsq_committer_note_folded(committer);
         }
         checkpoint_if_due(committer);
     }
+}
+
+void *dsq_committer_thread(void *argument)
+{
+    struct dsq_committer *committer = argument;
+
+    pthread_mutex_lock(&committer->alive);
+    dsq_store_seq_cst(&committer->runs, true);
+    dsq_event_signal(&committer->progress);
+    run(committer);
+    pthread_mutex_unlock(&committer->alive);
+    return NULL;
 }

@@ -46,6 +46,75 @@ static int require_transaction(struct dsq_sqlite_store *self, struct dsq_error *
     return DSQ_OK;
 }
 
+static void abandon_transaction(struct dsq_sqlite_store *self)
+{
+    /* A ROLLBACK that meets an error has still ended the transaction. */
+    if (!sqlite3_get_autocommit(self->db)) {
+        run(self->writes[DSQ_SQLITE_ROLLBACK]);
+    }
+}
+
+static bool is_same(struct dsq_file_identity a, struct dsq_file_identity b)
+{
+    return a.device == b.device && a.inode == b.inode;
+}
+
+/*
+ * SQLite goes on writing to a file that was deleted or replaced underneath it, and whoever opened the
+ * path next would find none of that.
+ */
+static int require_in_place(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    struct dsq_file_identity wal = dsq_sqlite_identify(self->path, "-wal");
+    const char *suffix = !is_same(dsq_sqlite_identify(self->path, ""), self->file) ? "" : "-wal";
+    if (suffix[0] == '\0' || (self->wal.inode != 0 && !is_same(wal, self->wal))) {
+        return dsq_error_set(error, DSQ_ERR_CHANGED, "%s%s was deleted, moved or replaced",
+                             self->path, suffix);
+    }
+    self->wal = wal;
+    return DSQ_OK;
+}
+
+static int read_version(struct dsq_sqlite_store *self, uint64_t *version)
+{
+    struct sqlite3_stmt *statement = self->writes[DSQ_SQLITE_VERSION];
+    int result = sqlite3_step(statement);
+    *version = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return result == SQLITE_ROW ? SQLITE_OK : result;
+}
+
+/*
+ * To SQLite the version has changed, too, when it had to throw away what a transaction had spilled.  Up
+ * to there nobody else could write.
+ */
+static void rollback(struct dsq_store *store)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    uint64_t version;
+    if (!self->readonly) {
+        abandon_transaction(self);
+        if (read_version(self, &version) == SQLITE_OK) {
+            self->version = version;
+        }
+    }
+}
+
+/* Inside a transaction: nobody else can write any more. */
+static int require_unchanged(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    uint64_t version;
+    int result = read_version(self, &version);
+    if (result != SQLITE_OK) {
+        return fail(self, result, "begin a transaction", error);
+    }
+    if (version != self->version) {
+        return dsq_error_set(error, DSQ_ERR_CHANGED, "another program has written to %s",
+                             self->path);
+    }
+    return require_in_place(self, error);
+}
+
 /* Whether commits wait for the disk can be changed between transactions only. */
 static int set_syncs(struct dsq_sqlite_store *self, bool syncs)
 {
@@ -71,6 +140,11 @@ static int begin(struct dsq_store *store, enum dsq_commit_kind kind, struct dsq_
     }
     if (result != SQLITE_OK) {
         return fail(self, result, "begin a transaction", error);
+    }
+    int status = require_unchanged(self, error);
+    if (status != DSQ_OK) {
+        abandon_transaction(self);
+        return status;
     }
     self->rows = dsq_load_relaxed(&self->count);
     self->last_seq = dsq_load_relaxed(&self->seq);
@@ -133,15 +207,6 @@ static int set_meta(struct dsq_sqlite_store *self, const char *name, uint64_t va
     return result == SQLITE_OK ? run(statement) : result;
 }
 
-static void rollback(struct dsq_store *store)
-{
-    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
-    /* A ROLLBACK that meets an error has still ended the transaction. */
-    if (!self->readonly && !sqlite3_get_autocommit(self->db)) {
-        run(self->writes[DSQ_SQLITE_ROLLBACK]);
-    }
-}
-
 static int journal_append(struct dsq_store *store, uint64_t number, struct dsq_bytes batch,
                           struct dsq_error *error)
 {
@@ -195,6 +260,27 @@ static int journal_drop(struct dsq_store *store, uint64_t number, struct dsq_err
     return result == SQLITE_OK ? DSQ_OK : fail(self, result, "shorten the journal", error);
 }
 
+static int accept_changes(struct dsq_store *store, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    uint64_t rows;
+    int status = require_in_place(self, error);
+    if (status == DSQ_OK) {
+        status =
+            dsq_sqlite_query_number(self->db, "SELECT count(*) FROM kv", self->path, &rows, error);
+    }
+    if (status != DSQ_OK) {
+        return status;
+    }
+    int result = read_version(self, &self->version);
+    if (result != SQLITE_OK) {
+        return fail(self, result, "read the version of the data", error);
+    }
+    dsq_store_relaxed(&self->count, rows);
+    self->recounted = true;
+    return DSQ_OK;
+}
+
 /* What meta has to say after this transaction and did not say before. */
 static int update_meta(struct dsq_sqlite_store *self)
 {
@@ -202,7 +288,7 @@ static int update_meta(struct dsq_sqlite_store *self)
     if (self->folded_seq != 0) {
         result = set_meta(self, "seq", self->folded_seq);
     }
-    if (result == SQLITE_OK && self->rows != dsq_load_relaxed(&self->count)) {
+    if (result == SQLITE_OK && (self->recounted || self->rows != dsq_load_relaxed(&self->count))) {
         result = set_meta(self, "count", self->rows);
     }
     return result;
@@ -224,6 +310,7 @@ static int commit(struct dsq_store *store, struct dsq_error *error)
         rollback(store);
         return status;
     }
+    self->recounted = false;
     dsq_store_relaxed(&self->count, self->rows);
     dsq_store_relaxed(&self->seq, self->last_seq);
     return DSQ_OK;
@@ -320,6 +407,7 @@ const struct dsq_store_ops dsq_sqlite_store_ops = {
     .journal_append = journal_append,
     .journal_drop = journal_drop,
     .commit = commit,
+    .accept_changes = accept_changes,
     .rollback = rollback,
     .count = count,
     .seq = seq,

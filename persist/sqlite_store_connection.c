@@ -148,6 +148,17 @@ char *dsq_sqlite_immutable_uri(const char *path)
     return uri;
 }
 
+struct dsq_file_identity dsq_sqlite_identify(const char *path, const char *suffix)
+{
+    char name[PATH_MAX];
+    struct stat found;
+    int length = snprintf(name, sizeof name, "%s%s", path, suffix);
+    if (length >= (int)sizeof name || stat(name, &found) != 0) {
+        return (struct dsq_file_identity){0, 0};
+    }
+    return (struct dsq_file_identity){found.st_dev, found.st_ino};
+}
+
 uint64_t dsq_sqlite_file_size(const char *path, const char *suffix)
 {
     char name[PATH_MAX];

@@ -27,6 +27,7 @@ struct sqlite3_stmt;
 /* Statements of the writing connection, prepared at open. */
 enum dsq_sqlite_write {
     DSQ_SQLITE_BEGIN,
+    DSQ_SQLITE_VERSION,
     DSQ_SQLITE_UPDATE,
     DSQ_SQLITE_INSERT,
     DSQ_SQLITE_DELETE,
@@ -37,6 +38,12 @@ enum dsq_sqlite_write {
     DSQ_SQLITE_COMMIT,
     DSQ_SQLITE_ROLLBACK,
     DSQ_SQLITE_WRITES /* how many there are */
+};
+
+/* Which file it is that a path names. */
+struct dsq_file_identity {
+    uint64_t device;
+    uint64_t inode; /* 0: not known */
 };
 
 /*
@@ -63,10 +70,14 @@ struct dsq_sqlite_store {
     /* Writes, for one thread at a time.  A readonly store uses its own while opening only. */
     struct sqlite3 *db;
     struct sqlite3_stmt *writes[DSQ_SQLITE_WRITES];
-    bool syncs;          /* commits wait for the disk: what the connection is set to */
-    uint64_t rows;       /* in kv, as the open transaction sees it */
-    uint64_t last_seq;   /* seq, as the open transaction sees it */
-    uint64_t folded_seq; /* above meta.seq if the open transaction has dropped rows */
+    struct dsq_file_identity file;
+    struct dsq_file_identity wal; /* known once it has been written to */
+    uint64_t version;             /* data_version: changes with every commit that is not ours */
+    bool recounted;               /* meta.count has to be written though it has not moved */
+    bool syncs;                   /* commits wait for the disk: what the connection is set to */
+    uint64_t rows;                /* in kv, as the open transaction sees it */
+    uint64_t last_seq;            /* seq, as the open transaction sees it */
+    uint64_t folded_seq;          /* above meta.seq if the open transaction has dropped rows */
     uint64_t wal_frame_bytes;
 
     /* As of the last commit.  Single values, read by any thread for themselves: relaxed. */
@@ -112,6 +123,9 @@ char *dsq_sqlite_immutable_uri(const char *path);
 
 /* The size of path with suffix appended; 0 if there is no such file or it cannot be looked at. */
 uint64_t dsq_sqlite_file_size(const char *path, const char *suffix);
+
+/* Which file path, with suffix appended, names; inode 0 if none. */
+struct dsq_file_identity dsq_sqlite_identify(const char *path, const char *suffix);
 
 /* ---- sqlite_store_probe.c ---- */
 

@@ -54,6 +54,7 @@ static const char create_sql[] = "PRAGMA page_size=" STRING(
 
 static const char *const write_sql[DSQ_SQLITE_WRITES] = {
     [DSQ_SQLITE_BEGIN] = "BEGIN IMMEDIATE",
+    [DSQ_SQLITE_VERSION] = "PRAGMA data_version",
     [DSQ_SQLITE_UPDATE] = "UPDATE kv SET value = ?2 WHERE key = ?1",
     [DSQ_SQLITE_INSERT] = "INSERT INTO kv(key, value) VALUES(?1, ?2)",
     [DSQ_SQLITE_DELETE] = "DELETE FROM kv WHERE key = ?1",
@@ -192,6 +193,10 @@ static int prepare_writes(struct dsq_sqlite_store *self, struct dsq_error *error
     int status = DSQ_OK;
     for (int i = 0; status == DSQ_OK && i < DSQ_SQLITE_WRITES; i++) {
         status = dsq_sqlite_prepare(self->db, write_sql[i], self->path, &self->writes[i], error);
+    }
+    self->file = dsq_sqlite_identify(self->path, "");
+    if (status == DSQ_OK) {
+        status = query(self, write_sql[DSQ_SQLITE_VERSION], &self->version, error);
     }
     /* From here on it is for the caller to wait while another program holds the file. */
     sqlite3_busy_timeout(self->db, 0);

@@ -50,7 +50,10 @@ enum dsq_commit_kind {
 };
 
 struct dsq_store_ops {
-    /* Starts the one write transaction.  DSQ_ERR_LOCKED if another program holds the file. */
+    /*
+     * Starts the one write transaction.  DSQ_ERR_LOCKED if another program holds the file;
+     * DSQ_ERR_CHANGED if one has written to it since, or it is no longer what its path names.
+     */
     int (*begin)(struct dsq_store *store, enum dsq_commit_kind kind, struct dsq_error *error);
 
     /* Inserts the row or replaces its value.  Inside a transaction. */
@@ -80,6 +83,12 @@ struct dsq_store_ops {
 
     /* Abandons the transaction, if one is open. */
     void (*rollback)(struct dsq_store *store);
+
+    /*
+     * After DSQ_ERR_CHANGED: takes what another program has written for the truth, and counts the
+     * rows anew.  DSQ_ERR_CHANGED again if the file is not there.  Outside a transaction.
+     */
+    int (*accept_changes)(struct dsq_store *store, struct dsq_error *error);
 
     /* Rows of kv, and the last number in the journal ever, as of the last commit (or open). */
     uint64_t (*count)(const struct dsq_store *store);

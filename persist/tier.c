@@ -105,8 +105,11 @@ int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
 
 int dsq_tier_close(struct dsq_tier *tier, struct dsq_error *error)
 {
-    int status = dsq_tier_fold(tier, error);
+    int status = tier->committer != NULL ? dsq_committer_revive(tier->committer, error) : DSQ_OK;
 
+    if (status == DSQ_OK) {
+        status = dsq_tier_fold(tier, error);
+    }
     if (status == DSQ_OK && tier->committer != NULL) {
         status = dsq_committer_checkpoint(tier->committer, error);
     }

@@ -35,6 +35,16 @@ Test(event, a_wait_that_nobody_ends_ends_at_its_deadline)
     cr_assert_geq(dsq_now_ns(), deadline_ns);
 }
 
+/* Concurrency Kit waits in steps that grow up to a second. */
+Test(event, a_long_wait_does_not_outlast_its_deadline)
+{
+    dsq_event_init(&events[0]);
+    uint64_t deadline_ns = dsq_now_ns() + 250 * DSQ_NS_PER_MS;
+    cr_assert_not(dsq_event_wait(&events[0], dsq_event_ticket(&events[0]), deadline_ns));
+    cr_assert_geq(dsq_now_ns(), deadline_ns);
+    cr_assert_lt(dsq_now_ns(), deadline_ns + 500 * DSQ_NS_PER_MS);
+}
+
 Test(event, a_deadline_that_has_passed_ends_the_wait_at_once)
 {
     dsq_event_init(&events[0]);

@@ -325,6 +325,18 @@ static int commit(struct dsq_store *store, struct dsq_error *error)
     return status;
 }
 
+static int accept_changes(struct dsq_store *store, struct dsq_error *error)
+{
+    struct fake *fake = fake_of(store);
+    int status;
+
+    lock(fake);
+    fake_require(!fake->in_transaction, "accept_changes within a transaction");
+    status = enter(fake, FAKE_ACCEPT_CHANGES, error);
+    unlock(fake);
+    return status;
+}
+
 static void rollback(struct dsq_store *store)
 {
     lock(fake_of(store));
@@ -517,6 +529,7 @@ static const struct dsq_store_ops fake_ops = {
     .journal_append = journal_append,
     .journal_drop = journal_drop,
     .commit = commit,
+    .accept_changes = accept_changes,
     .rollback = rollback,
     .count = count,
     .seq = seq_of,

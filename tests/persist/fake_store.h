@@ -22,6 +22,7 @@ enum fake_call {
     FAKE_COMMIT,      /* of a durable transaction */
     FAKE_FOLD_COMMIT, /* of another */
     FAKE_CHECKPOINT,
+    FAKE_ACCEPT_CHANGES,
     FAKE_READER_ACQUIRE,
     FAKE_READER_GET,
     FAKE_READER_SCAN,

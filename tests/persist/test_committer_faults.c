@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "persist/hooks.h"
 #include "tests/persist/committer_fixture.h"
 
 TestSuite(committer_faults, .init = make_store, .fini = remove_store, .timeout = 60);
@@ -462,4 +463,73 @@ Test(committer_faults, a_committer_that_is_retrying_can_be_destroyed)
     while (stats().state != DSQ_COMMITTER_RETRYING) {
         sched_yield();
     }
+}
+
+Test(committer_faults, what_another_program_wrote_fails_the_store_until_it_is_resumed)
+{
+    start(&eager);
+    fake_fail(store, FAKE_BEGIN, 0, 1, DSQ_ERR_CHANGED);
+    struct dsq_record *record = push("a", "1");
+    cr_assert_eq(wait_for(record), DSQ_ERR_CHANGED);
+    cr_assert_eq(stats().state, DSQ_COMMITTER_FAILED);
+    cr_assert_eq(dsq_committer_resume(committer, &error), DSQ_OK);
+    cr_assert_eq(wait_for(record), DSQ_OK);
+    cr_assert_eq(fake_calls(store, FAKE_ACCEPT_CHANGES), 1);
+    cr_assert_str_eq(fake_log(store), "{a=1}");
+}
+
+/* Ends the thread at the first time that it comes to the stage. */
+static void die_at(void *context, enum dsq_stage stage)
+{
+    if (stage == *(enum dsq_stage *)context) {
+        dsq_hooks.stage = NULL;
+        pthread_exit(NULL);
+    }
+}
+
+Test(committer_faults, a_thread_that_dies_is_noticed_and_another_goes_on_where_it_was)
+{
+    static const enum dsq_stage stages[] = {
+        DSQ_STAGE_DRAINED, DSQ_STAGE_BEFORE_COMMIT, DSQ_STAGE_COMMITTED, DSQ_STAGE_ACKNOWLEDGED,
+        DSQ_STAGE_FOLDING, DSQ_STAGE_SLICED,        DSQ_STAGE_FOLDED,    DSQ_STAGE_CHECKPOINT};
+    start(&eager);
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        enum dsq_stage stage = stages[i];
+        uint64_t before_ns = dsq_now_ns();
+        fake_set_wal_bytes(store, stage == DSQ_STAGE_CHECKPOINT ? UINT64_C(1) << 30 : 0);
+        dsq_hooks = (struct dsq_hooks){.stage = die_at, .context = &stage};
+        push("a", "1");
+        struct dsq_record *last = push("b", NULL);
+        int status = fold();
+        if (status == DSQ_OK) {
+            /* It died after that, and somebody else hears of it. */
+            status = dsq_committer_checkpoint(committer, &error);
+        }
+        cr_assert_eq(status, DSQ_ERR_INTERNAL, "at stage %d: %d", (int)stage, status);
+        cr_assert_lt(dsq_now_ns() - before_ns, DSQ_NS_PER_S, "stage %d", (int)stage);
+        cr_assert_eq(stats().state, DSQ_COMMITTER_FAILED);
+        cr_assert_eq(dsq_committer_admit(committer, 1, false, &error), DSQ_ERR_INTERNAL);
+        cr_assert_eq(dsq_committer_resume(committer, &error), DSQ_OK);
+        cr_assert_eq(fold(), DSQ_OK);
+        cr_assert_eq(wait_for(last), DSQ_OK);
+        cr_assert(fake_has(store, "a", "1") && fake_has(store, "b", NULL));
+        cr_assert_eq(fake_journal_rows(store), 0);
+        cr_assert_eq(stats().queued_bytes, 0);
+        cr_assert_eq(stats().durable_seq, 2 * (i + 1));
+        cr_assert(dsq_committer_is_idle(committer) && dsq_committer_is_folded(committer));
+    }
+}
+
+Test(committer_faults, those_who_wait_for_room_hear_of_a_thread_that_died)
+{
+    enum dsq_stage stage = DSQ_STAGE_BEFORE_COMMIT;
+    struct asker asker = {.bytes = 50};
+    start(&narrow);
+    dsq_hooks = (struct dsq_hooks){.stage = die_at, .context = &stage};
+    push("a", "a value that fills the queue, or the better part of it");
+    pthread_create(&asker.thread, NULL, ask_for_room, &asker);
+    pthread_join(asker.thread, NULL);
+    cr_assert_eq(asker.status, DSQ_ERR_INTERNAL);
+    cr_assert_eq(dsq_committer_revive(committer, &error), DSQ_OK);
+    cr_assert_eq(flush(), DSQ_OK);
 }

@@ -269,12 +269,14 @@ Test(sqlite_store_faults, a_commit_that_fails_half_way_leaves_no_transaction_beh
     struct dsq_store *store = must_open("db", defaults);
     sqlite_says("db", "CREATE TRIGGER t BEFORE UPDATE ON meta BEGIN"
                       " SELECT RAISE(ABORT, 'not now'); END");
+    cr_assert_eq(store->ops->accept_changes(store, &error), DSQ_OK);
     begin(store);
     put(store, "a", "1");
     cr_assert_eq(store->ops->commit(store, &error), DSQ_ERR_CORRUPT, "%s", error.message);
     cr_assert_not_null(strstr(error.message, "not now"), "%s", error.message);
     cr_assert(has_row(store, "a", NULL));
     sqlite_says("db", "DROP TRIGGER t");
+    cr_assert_eq(store->ops->accept_changes(store, &error), DSQ_OK);
     store_row(store, 1, "a", "1");
     cr_assert_eq(store->ops->count(store), 1);
     must_close(store);
@@ -327,6 +329,66 @@ Test(sqlite_store_faults, a_record_that_cannot_be_read_is_not_called_absent)
 {
     read_despite(ENOLCK, DSQ_ERR_IO);
     read_despite(EIO, DSQ_ERR_CORRUPT); /* SQLite takes it for a sign of a broken file system */
+}
+
+static int try_begin(struct dsq_store *store)
+{
+    int status = store->ops->begin(store, DSQ_COMMIT_DURABLE, &error);
+    if (status == DSQ_OK) {
+        store->ops->rollback(store);
+    }
+    return status;
+}
+
+Test(sqlite_store_faults, what_another_program_writes_is_noticed_and_can_be_accepted)
+{
+    struct dsq_store *store = must_open("db", defaults);
+    store_row(store, 1, "a", "1");
+    cr_assert_eq(try_begin(store), DSQ_OK);
+    sqlite_says("db", "INSERT INTO kv VALUES(CAST('b' AS BLOB), CAST('2' AS BLOB))");
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(try_begin(store), DSQ_ERR_CHANGED);
+        cr_assert_not_null(strstr(error.message, "another program"), "%s", error.message);
+    }
+    cr_assert_eq(store->ops->accept_changes(store, &error), DSQ_OK);
+    cr_assert_eq(store->ops->count(store), 2);
+    store_row(store, 2, "b", "3");
+    cr_assert_eq(store->ops->count(store), 2);
+    must_close(store);
+    cr_assert_str_eq(sqlite_says("db", "SELECT value FROM meta WHERE name = 'count'"), "2");
+}
+
+Test(sqlite_store_faults, a_read_or_a_checkpoint_by_another_program_is_no_change)
+{
+    struct dsq_store *store = must_open("db", defaults);
+    store_row(store, 1, "a", "1");
+    sqlite_says("db", "SELECT count(*) FROM kv");
+    sqlite_says("db", "PRAGMA wal_checkpoint");
+    store_row(store, 2, "a", "2");
+    must_close(store);
+}
+
+Test(sqlite_store_faults, a_file_that_is_moved_away_is_missed_until_it_is_back)
+{
+    static const char *const names[] = {"db", "db-wal"};
+    for (size_t i = 0; i < 2; i++) {
+        char elsewhere[256];
+        char path[256];
+        struct dsq_store *store = must_open("db", defaults);
+        store_row(store, store->ops->seq(store) + 1, "a", "1");
+        cr_assert_eq(try_begin(store), DSQ_OK);
+        snprintf(path, sizeof path, "%s", scratch_path(names[i]));
+        snprintf(elsewhere, sizeof elsewhere, "%s", scratch_path("elsewhere"));
+        cr_assert_eq(rename(path, elsewhere), 0);
+        cr_assert_eq(try_begin(store), DSQ_ERR_CHANGED);
+        cr_assert_not_null(strstr(error.message, names[i]), "%s", error.message);
+        scratch_write(names[i], "replaced", 8);
+        cr_assert_eq(try_begin(store), DSQ_ERR_CHANGED);
+        cr_assert_eq(store->ops->accept_changes(store, &error), DSQ_ERR_CHANGED);
+        cr_assert_eq(rename(elsewhere, path), 0);
+        store_row(store, store->ops->seq(store) + 1, "a", "2");
+        must_close(store);
+    }
 }
 
 static long syncs_of_a_commit(bool normal, enum dsq_commit_kind kind)

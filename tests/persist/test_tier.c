@@ -424,3 +424,24 @@ Test(tier, what_was_not_committed_goes_with_an_abandoned_tier)
     cr_assert_str_eq(pop("a"), "1");
     cr_assert_eq(fake_commits(store), 0);
 }
+
+Test(tier, what_another_program_wrote_is_seen_after_a_resume)
+{
+    fake_seed(store, "a", "1");
+    fake_seed(store, "b", "1");
+    open_tier(DSQ_TIER_WRITETHROUGH, 100);
+    cr_assert_str_eq(get("a"), "1");
+    cr_assert_str_eq(get("absent"), "absent");
+    put("mine", "1");
+    settle_down();
+    fake_seed(store, "a", "2");
+    fake_seed(store, "absent", "2");
+    fake_fail(store, FAKE_BEGIN, 0, 1, DSQ_ERR_CHANGED);
+    cr_assert_eq(try_put("b", "3"), DSQ_ERR_CHANGED);
+    cr_assert_eq(dsq_tier_resume(tier, &error), DSQ_OK);
+    cr_assert_str_eq(get("a"), "2");
+    cr_assert_str_eq(get("absent"), "2");
+    cr_assert_str_eq(get("b"), "3");
+    cr_assert_str_eq(get("mine"), "1");
+    close_tier();
+}
