@@ -19,7 +19,9 @@
  * pushed means that all that was acknowledged is durable.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "core/platform.h"
@@ -43,6 +45,7 @@ static void init_shared(struct dsq_committer *committer, const struct dsq_commit
     dsq_store_relaxed(&committer->durable_seq, store->ops->seq(store));
     dsq_store_relaxed(&committer->folded_seq, store->ops->seq(store));
     dsq_fold_init(&committer->fold, store->ops->seq(store));
+    committer->spins = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
 }
 
@@ -331,8 +334,29 @@ void dsq_committer_settle(struct dsq_committer *committer, struct dsq_record *re
     }
 }
 
-int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record *record,
-                       uint64_t deadline_ns, struct dsq_error *error)
+/*
+ * A lone writer does not sleep through a commit that will be over in less time than it takes to go to
+ * sleep and be woken: it yields until then.
+ */
+#define SPIN_COMMIT_NS_MAX (UINT64_C(300) * 1000)
+
+static void yield_until_durable(struct dsq_committer *committer, const struct dsq_record *record)
+{
+    uint64_t commit_ns = dsq_load_relaxed(&committer->commit_ns);
+    uint64_t end_ns;
+
+    if (!committer->spins || commit_ns > SPIN_COMMIT_NS_MAX) {
+        return;
+    }
+    end_ns = dsq_now_ns() + 2 * commit_ns;
+    while (dsq_load_relaxed(&committer->waiters) == 1 &&
+           dsq_record_state(record) < DSQ_RECORD_DURABLE && dsq_now_ns() < end_ns) {
+        sched_yield();
+    }
+}
+
+static int sleep_until_durable(struct dsq_committer *committer, const struct dsq_record *record,
+                               uint64_t deadline_ns, struct dsq_error *error)
 {
     bool in_time = true;
 
@@ -350,6 +374,20 @@ int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record 
         }
         in_time = wait_for_thread(committer, &committer->progress, ticket, deadline_ns);
     }
+}
+
+int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record *record,
+                       uint64_t deadline_ns, struct dsq_error *error)
+{
+    int status;
+
+    dsq_add_relaxed(&committer->waiters, 1);
+    if (deadline_ns == DSQ_NO_DEADLINE) {
+        yield_until_durable(committer, record);
+    }
+    status = sleep_until_durable(committer, record, deadline_ns, error);
+    dsq_sub_relaxed(&committer->waiters, 1);
+    return status;
 }
 
 uint64_t dsq_committer_pushed(const struct dsq_committer *committer)

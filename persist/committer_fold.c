@@ -136,7 +136,7 @@ int dsq_committer_fold_step(struct dsq_committer *committer, struct dsq_error *e
     struct dsq_fold *fold = &committer->fold;
     struct pace pace = {.committer = committer,
                         .start_ns = dsq_now_ns(),
-                        .share_ns = share_of(committer->commit_ns)};
+                        .share_ns = share_of(dsq_load_relaxed(&committer->commit_ns))};
     const struct dsq_fold_step step = {is_enough, applied, &pace};
     int status = dsq_fold_start(fold, error);
 

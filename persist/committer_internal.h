@@ -75,6 +75,9 @@ struct dsq_committer {
     DSQ_CACHE_ALIGNED struct dsq_event work; /* the thread waits */
     struct dsq_event progress;               /* waiters for durability wait */
     struct dsq_event room;                   /* waiters for room wait */
+    bool spins;                              /* there is a core to spare */
+    _Atomic uint32_t waiters;                /* of durability */
+    _Atomic uint64_t commit_ns;              /* how long the last commit took */
     _Atomic uint64_t commits;
     _Atomic uint64_t commit_errors;
     _Atomic uint64_t seq;
@@ -101,8 +104,8 @@ struct dsq_committer {
     struct batch batch;
     struct dsq_journal_row row;
     struct dsq_fold fold;
-    uint64_t commit_ns;       /* how long the last commit took */
-    uint64_t committed_at_ns; /* when it ended */
+    uint64_t committed_at_ns; /* when the last commit ended */
+    uint64_t pause_ns;        /* how long it usually takes from there to the next push; smoothed */
     uint64_t wal_seen;        /* by the last look at it */
     uint64_t wal_limit;       /* at which the next checkpoint is due */
 };

@@ -1,6 +1,8 @@
 /* When to commit, and what to do when a commit fails. */
 #include "persist/committer_thread.h"
 
+#include <sched.h>
+
 #include "core/error.h"
 #include "core/platform.h"
 #include "persist/committer_internal.h"
@@ -88,6 +90,30 @@ bool dsq_committer_is_due(struct dsq_committer *committer)
            (has_work(committer) && may_commit(committer, work_deadline(committer)));
 }
 
+/* Where the next push usually comes at once, it is not worth going to sleep. */
+#define SPIN_PAUSE_NS_MAX (UINT64_C(50) * 1000)
+
+static void yield_for_work(struct dsq_committer *committer)
+{
+    uint64_t since_ns = committer->committed_at_ns;
+    uint64_t now_ns = dsq_now_ns();
+
+    while (committer->spins && committer->pause_ns < SPIN_PAUSE_NS_MAX &&
+           dsq_mpsc_is_empty(&committer->queue) && now_ns - since_ns < 2 * SPIN_PAUSE_NS_MAX) {
+        sched_yield();
+        now_ns = dsq_now_ns();
+    }
+}
+
+/* After a sleep or none: how long the pause was, weighed one in four, and no more than is of use. */
+static void note_pause(struct dsq_committer *committer)
+{
+    uint64_t pause_ns = dsq_now_ns() - committer->committed_at_ns;
+
+    pause_ns = pause_ns < 4 * SPIN_PAUSE_NS_MAX ? pause_ns : 4 * SPIN_PAUSE_NS_MAX;
+    committer->pause_ns = (3 * committer->pause_ns + pause_ns) / 4;
+}
+
 /* Sleeps until there is something to do; whether what is queued is to be committed. */
 static bool wait_for_work(struct dsq_committer *committer)
 {
@@ -109,6 +135,9 @@ static bool wait_for_work(struct dsq_committer *committer)
         if (work) {
             sleep_until(committer, SLEEP_TIMED, deadline_ns);
         } else {
+            if (!committer->config.lazy) {
+                yield_for_work(committer);
+            }
             sleep_until(committer, SLEEP_IDLE, dsq_committer_fold_deadline(committer));
         }
     }
@@ -252,6 +281,8 @@ static void checkpoint_if_due(struct dsq_committer *committer)
         dsq_hook_stage(DSQ_STAGE_CHECKPOINT);
         (void)store->ops->checkpoint(store, false, NULL);
         committer->wal_limit = wal_bytes + CHECKPOINT_WAL_BYTES / 4;
+    } else {
+        store->ops->make_room(store);
     }
     dsq_store_relaxed(&committer->wal_bytes, wal_bytes);
 }
@@ -296,6 +327,7 @@ static bool commit_queued(struct dsq_committer *committer)
 {
     uint64_t start_ns = dsq_now_ns();
 
+    note_pause(committer);
     if (dsq_batch_collect(committer) != DSQ_OK) {
         /* No memory for a longer batch: commit what fits, or try again a little later. */
         pause_ns(committer, DSQ_NS_PER_MS);
@@ -307,7 +339,7 @@ static bool commit_queued(struct dsq_committer *committer)
         }
         dsq_batch_finish(committer);
         committer->committed_at_ns = dsq_now_ns();
-        committer->commit_ns = committer->committed_at_ns - start_ns;
+        dsq_store_relaxed(&committer->commit_ns, committer->committed_at_ns - start_ns);
     }
     update_age(committer);
     return true;

@@ -331,6 +331,47 @@ static uint64_t wal_bytes(const struct dsq_store *store)
     return dsq_load_relaxed(&((const struct dsq_sqlite_store *)store)->wal_bytes);
 }
 
+/* How far the file of the WAL is kept ahead of its use, and what a commit may need to have it so. */
+#define WAL_AHEAD_BYTES (UINT64_C(2) * 1024 * 1024)
+#define SMALL_COMMIT_BYTES (UINT64_C(64) * 1024)
+
+/* Zeros are no frames: whoever reads the WAL stops before them. */
+static int write_zeros(struct sqlite3_file *file, uint64_t from, uint64_t size)
+{
+    static const unsigned char zeros[65536];
+    int result = SQLITE_OK;
+    while (result == SQLITE_OK && size > 0) {
+        int part = (int)(size < sizeof zeros ? size : sizeof zeros);
+        result = file->pMethods->xWrite(file, zeros, part, (sqlite3_int64)from);
+        from += (uint64_t)part;
+        size -= (uint64_t)part;
+    }
+    return result;
+}
+
+static void make_room(struct dsq_store *store)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    uint64_t used = dsq_load_relaxed(&self->wal_bytes);
+    uint64_t commit_bytes = used > self->wal_committed ? used - self->wal_committed : used;
+    struct sqlite3_file *wal = NULL;
+    sqlite3_int64 size;
+    self->wal_committed = used;
+    if (used == 0 || used + WAL_AHEAD_BYTES / 2 <= self->wal_room ||
+        commit_bytes > SMALL_COMMIT_BYTES ||
+        sqlite3_file_control(self->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&wal) !=
+            SQLITE_OK ||
+        wal == NULL || wal->pMethods == NULL || wal->pMethods->xFileSize(wal, &size) != SQLITE_OK) {
+        return;
+    }
+    uint64_t end = used + WAL_AHEAD_BYTES;
+    if ((uint64_t)size < end &&
+        write_zeros(wal, (uint64_t)size, end - (uint64_t)size) == SQLITE_OK) {
+        (void)wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    }
+    self->wal_room = end > (uint64_t)size ? end : (uint64_t)size;
+}
+
 static int checkpoint(struct dsq_store *store, bool truncate, struct dsq_error *error)
 {
     struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
@@ -341,6 +382,7 @@ static int checkpoint(struct dsq_store *store, bool truncate, struct dsq_error *
     int result = sqlite3_wal_checkpoint_v2(self->db, "main", mode, NULL, NULL);
     if (result == SQLITE_OK && truncate) {
         dsq_store_relaxed(&self->wal_bytes, 0);
+        self->wal_room = 0;
     }
     if (result == SQLITE_OK || (result & 0xff) == SQLITE_BUSY) {
         return DSQ_OK; /* busy: readers are in the way */
@@ -412,6 +454,7 @@ const struct dsq_store_ops dsq_sqlite_store_ops = {
     .count = count,
     .seq = seq,
     .checkpoint = checkpoint,
+    .make_room = make_room,
     .wal_bytes = wal_bytes,
     .reader_acquire = dsq_sqlite_reader_acquire,
     .reader_release = dsq_sqlite_reader_release,

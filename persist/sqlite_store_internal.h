@@ -79,6 +79,8 @@ struct dsq_sqlite_store {
     uint64_t last_seq;            /* seq, as the open transaction sees it */
     uint64_t folded_seq;          /* above meta.seq if the open transaction has dropped rows */
     uint64_t wal_frame_bytes;
+    uint64_t wal_room;      /* length of the WAL's file, as far as known */
+    uint64_t wal_committed; /* wal_bytes before the last commit */
 
     /* As of the last commit.  Single values, read by any thread for themselves: relaxed. */
     _Atomic uint64_t count;

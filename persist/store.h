@@ -100,6 +100,12 @@ struct dsq_store_ops {
      */
     int (*checkpoint)(struct dsq_store *store, bool truncate, struct dsq_error *error);
 
+    /*
+     * Makes room for commits to come, if it is scarce: to overwrite is half the work of a commit that
+     * has to make its file longer.  For moments when nobody waits; a failure shows in commits only.
+     */
+    void (*make_room)(struct dsq_store *store);
+
     /* Size in bytes of the WAL as of the last commit. */
     uint64_t (*wal_bytes)(const struct dsq_store *store);
 

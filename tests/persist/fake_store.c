@@ -388,6 +388,11 @@ static int checkpoint(struct dsq_store *store, bool truncate, struct dsq_error *
     return status;
 }
 
+static void make_room(struct dsq_store *store)
+{
+    (void)store;
+}
+
 static int reader_acquire(struct dsq_store *store, struct dsq_reader **reader,
                           struct dsq_error *error)
 {
@@ -534,6 +539,7 @@ static const struct dsq_store_ops fake_ops = {
     .count = count,
     .seq = seq_of,
     .checkpoint = checkpoint,
+    .make_room = make_room,
     .wal_bytes = wal_bytes,
     .reader_acquire = reader_acquire,
     .reader_release = reader_release,
