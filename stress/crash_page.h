@@ -35,8 +35,10 @@ struct crash_page {
     uint64_t threads;
     uint64_t capacity;
     int mode;
+    int synchronous;
     _Atomic uint64_t round;
     atomic_bool opened; /* the writer's dsq_open has returned */
+    atomic_bool stop;   /* the writer's threads are to end */
     atomic_bool failed; /* the writer met an error or a wrong value, and said so */
     struct crash_thread thread[CRASH_THREADS_MAX];
 };

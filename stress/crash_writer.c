@@ -25,6 +25,7 @@ int crash_database_open(const struct crash_page *page, const char *path, dsq_db 
     struct dsq_error error = {.status = DSQ_OK};
     struct dsq_options options = {
         .persist_mode = page->mode,
+        .synchronous = page->synchronous,
         .hot_capacity = page->capacity,
         .flush_interval_ms = FLUSH_INTERVAL_MS,
         .buffer_size = BUFFER_SIZE,
@@ -149,7 +150,7 @@ static void *writer_main(void *argument)
 {
     struct writer *writer = argument;
     bool good = true;
-    while (good && !stress_failed()) {
+    while (good && !stress_failed() && !atomic_load(&writer->page->stop)) {
         uint64_t draw = stress_random_below(&writer->random, 64);
         if (draw == 0 && writer->page->mode == DSQ_MODE_LAZY) {
             good = flush_all(writer);
@@ -162,7 +163,7 @@ static void *writer_main(void *argument)
     return NULL;
 }
 
-static void writers_run(struct crash_page *page, dsq_db *db)
+void crash_writers_run(struct crash_page *page, dsq_db *db)
 {
     pthread_t threads[CRASH_THREADS_MAX];
     struct writer writers[CRASH_THREADS_MAX];
@@ -199,7 +200,7 @@ int crash_writer_run(struct crash_page *page, const char *path, bool open_only)
     }
     if (!open_only && crash_database_open(page, path, &db) == DSQ_OK) {
         atomic_store(&page->opened, true);
-        writers_run(page, db);
+        crash_writers_run(page, db);
     }
     atomic_store(&page->failed, true);
     return 1;

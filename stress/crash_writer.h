@@ -14,6 +14,9 @@
  */
 int crash_writer_run(struct crash_page *page, const char *path, bool open_only);
 
+/* Performs the programme on an open store until page->stop or an error. */
+void crash_writers_run(struct crash_page *page, dsq_db *db);
+
 /* dsq_open as writer and judge do it; failures are violations. */
 int crash_database_open(const struct crash_page *page, const char *path, dsq_db **db);
 

@@ -41,6 +41,8 @@ QUEUE = "queue_order --threads 4"
 RECLAIM = "reclaim_age --threads 4 --cap 65536"
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
+POWER_LAZY = "power_cut --rounds 100 --mode lazy"
+POWER_THROUGH = "power_cut --rounds 100 --mode writethrough"
 FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy --patience 5"
 # Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
 SCHEDULES = "tests/test_core_schedules"
@@ -311,6 +313,62 @@ static int read_row("""),
              """        status = tier_wait(tier, write->record, error);""",
              """        (void)error;""")],
            [LINEARIZE_KILL_THROUGH, CRASH_THROUGH]),
+    Mutant("told-before-power", "a writethrough write returns without waiting for its commit",
+           [("persist/tier_write.c",
+             """        status = tier_wait(tier, write->record, error);""",
+             """        (void)error;""")],
+           [POWER_THROUGH]),
+    Mutant("synchronous-off", "a commit does not wait for the disk",
+           [("persist/sqlite_store.c",
+             """set_syncs(self, kind == DSQ_COMMIT_DURABLE && !self->synchronous_normal);""",
+             """set_syncs(self, false && kind == DSQ_COMMIT_DURABLE);""")],
+           [POWER_THROUGH]),
+    Mutant("committed-out-of-order", "the committer leaves some records to a later batch",
+           [("persist/committer_batch.c",
+             """        } else if (dsq_record_state(record) != DSQ_RECORD_PENDING) {
+            unlink_node""",
+             """        } else if (dsq_record_state(record) != DSQ_RECORD_PENDING &&
+                   (record->kind == DSQ_ITEM_MARKER || committer->scans++ % 4 != 0)) {
+            unlink_node""")],
+           [POWER_LAZY]),
+    Mutant("evicted-before-fold", "records count as clean once they are in the journal",
+           [("persist/committer_batch.c",
+             """        dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_DURABLE);""",
+             """        dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_CLEAN);""")],
+           [POWER_THROUGH, CROWDED]),
+    Mutant("dropped-before-applied", "a fold's rows leave the journal before its slices",
+           [("persist/fold.c",
+             """    fold->applied = end;
+    if (end == fold->closed.count) {
+        fold->stage = DSQ_FOLD_DROPPING;
+    }""",
+             """    fold->applied = end;
+    if (end == fold->closed.count) {
+        end_fold(fold);
+    }"""),
+            ("persist/fold.c",
+             """            fold->stage = DSQ_FOLD_APPLYING;
+            break;""",
+             """            fold->stage = DSQ_FOLD_DROPPING;
+            break;"""),
+            ("persist/fold.c",
+             """        end_fold(fold);
+    }
+    return status;""",
+             """        fold->stage = DSQ_FOLD_APPLYING;
+    }
+    return status;"""),
+            ("persist/fold.c",
+             """static int sort_some(""",
+             """static void end_fold(struct dsq_fold *fold);
+
+static int sort_some(""")],
+           [POWER_THROUGH]),
+    Mutant("dropped-newest-first", "the journal loses its newest rows first",
+           [("persist/sqlite_store_open.c",
+             """"SELECT min(id) FROM journal",""",
+             """"SELECT max(id) FROM journal",""")],
+           [POWER_THROUGH]),
     Mutant("read-before-commit", "a writethrough read returns a value whose commit is pending",
            [("persist/tier_read.c",
              """    int status = tier_wait(tier, *record, error);
