@@ -162,13 +162,15 @@ static void set_state(struct dsq_committer *committer, enum dsq_committer_state 
 
 static uint64_t patience_ns(int status)
 {
+    uint64_t shortened_ns = dsq_hooks.patience_ms * DSQ_NS_PER_MS;
+
     switch (status) {
     case DSQ_ERR_LOCKED:
-        return RETRY_LOCKED_MS * DSQ_NS_PER_MS;
+        return shortened_ns != 0 ? shortened_ns : RETRY_LOCKED_MS * DSQ_NS_PER_MS;
     case DSQ_ERR_IO:
     case DSQ_ERR_FULL:
     case DSQ_ERR_NOMEM:
-        return RETRY_OTHER_MS * DSQ_NS_PER_MS;
+        return shortened_ns != 0 ? shortened_ns : RETRY_OTHER_MS * DSQ_NS_PER_MS;
     default:
         return 0;
     }

@@ -29,6 +29,7 @@ struct dsq_hooks {
     /* The record is the number-th ever committed, if its commit succeeds.  In ascending order. */
     void (*numbered)(void *context, uint64_t number, const struct dsq_record *record);
     void *context;
+    uint64_t patience_ms; /* not 0: how long what fails is tried again, instead of the rule */
 };
 
 extern struct dsq_hooks dsq_hooks;

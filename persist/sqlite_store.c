@@ -85,18 +85,16 @@ static int read_version(struct dsq_sqlite_store *self, uint64_t *version)
 }
 
 /*
- * To SQLite the version has changed, too, when it had to throw away what a transaction had spilled.  Up
- * to there nobody else could write.
+ * To SQLite the version has changed, too, when after an error it had to throw away what it had in memory.
+ * What another program writes between such an error and the next transaction goes unnoticed.
  */
 static void rollback(struct dsq_store *store)
 {
     struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
-    uint64_t version;
-    if (!self->readonly) {
+    if (self->in_transaction) {
         abandon_transaction(self);
-        if (read_version(self, &version) == SQLITE_OK) {
-            self->version = version;
-        }
+        self->in_transaction = false;
+        self->version_unknown = true;
     }
 }
 
@@ -107,6 +105,10 @@ static int require_unchanged(struct dsq_sqlite_store *self, struct dsq_error *er
     int result = read_version(self, &version);
     if (result != SQLITE_OK) {
         return fail(self, result, "begin a transaction", error);
+    }
+    if (self->version_unknown) {
+        self->version = version;
+        self->version_unknown = false;
     }
     if (version != self->version) {
         return dsq_error_set(error, DSQ_ERR_CHANGED, "another program has written to %s",
@@ -139,6 +141,7 @@ static int begin(struct dsq_store *store, enum dsq_commit_kind kind, struct dsq_
         result = run(self->writes[DSQ_SQLITE_BEGIN]);
     }
     if (result != SQLITE_OK) {
+        self->version_unknown = self->version_unknown || (result & 0xff) != SQLITE_BUSY;
         return fail(self, result, "begin a transaction", error);
     }
     int status = require_unchanged(self, error);
@@ -146,6 +149,7 @@ static int begin(struct dsq_store *store, enum dsq_commit_kind kind, struct dsq_
         abandon_transaction(self);
         return status;
     }
+    self->in_transaction = true;
     self->rows = dsq_load_relaxed(&self->count);
     self->last_seq = dsq_load_relaxed(&self->seq);
     self->folded_seq = 0;
@@ -310,6 +314,7 @@ static int commit(struct dsq_store *store, struct dsq_error *error)
         rollback(store);
         return status;
     }
+    self->in_transaction = false;
     self->recounted = false;
     dsq_store_relaxed(&self->count, self->rows);
     dsq_store_relaxed(&self->seq, self->last_seq);

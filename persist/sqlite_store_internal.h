@@ -73,6 +73,8 @@ struct dsq_sqlite_store {
     struct dsq_file_identity file;
     struct dsq_file_identity wal; /* known once it has been written to */
     uint64_t version;             /* data_version: changes with every commit that is not ours */
+    bool in_transaction;          /* begun, and not ended by us: SQLite may have ended it */
+    bool version_unknown;         /* an error may have changed it */
     bool recounted;               /* meta.count has to be written though it has not moved */
     bool syncs;                   /* commits wait for the disk: what the connection is set to */
     uint64_t rows;                /* in kv, as the open transaction sees it */

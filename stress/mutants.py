@@ -335,7 +335,7 @@ static int read_row("""),
            [("persist/committer_batch.c",
              """        dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_DURABLE);""",
              """        dsq_record_move(batch->records[i], DSQ_RECORD_READY, DSQ_RECORD_CLEAN);""")],
-           [POWER_THROUGH, CROWDED]),
+           [CROWDED]),
     Mutant("dropped-before-applied", "a fold's rows leave the journal before its slices",
            [("persist/fold.c",
              """    fold->applied = end;

@@ -335,7 +335,7 @@ static int try_begin(struct dsq_store *store)
 {
     int status = store->ops->begin(store, DSQ_COMMIT_DURABLE, &error);
     if (status == DSQ_OK) {
-        store->ops->rollback(store);
+        commit(store);
     }
     return status;
 }
