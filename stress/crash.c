@@ -1,8 +1,8 @@
 /*
  * kill -9 in a loop: a writer process (this program again) works on a file with several threads and
  * notes on a shared page what it began and what was acknowledged; this process kills it after some
- * milliseconds of work, or while it opens the file, sometimes kills another one during the
- * recovery, then opens the file itself and compares it with the page.  The next round goes on with
+ * milliseconds of work, or while it opens the file, or it kills itself at a named stage of a commit,
+ * a fold or a recovery (persist/hooks.h); sometimes another one is killed during the recovery; then this process opens the file itself and compares it with the page.  The next round goes on with
  * the same file.
  */
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "persist/hooks.h"
 #include "stress/crash_judge.h"
 #include "stress/crash_writer.h"
 #include "stress/options.h"
@@ -28,6 +29,9 @@
 /* One round in so many kills while the file is being opened, and so many in the recovery too. */
 #define KILL_IN_OPEN_ODDS 6
 #define KILL_IN_RECOVERY_ODDS 4
+/* Every second round the writer kills itself, at one of so many passages of a stage. */
+#define KILL_COUNT_MAX 8
+#define KILL_TIMEOUT_US 300000
 #define OPEN_TIMEOUT_S 60
 
 struct parameters {
@@ -46,6 +50,7 @@ struct harness {
     struct stress_random random;
     uint64_t kills;
     uint64_t kills_before_open; /* of writers whose dsq_open had not returned */
+    uint64_t kills_at[DSQ_STAGES];
 };
 
 static void sleep_us(uint64_t us)
@@ -73,8 +78,17 @@ static struct crash_page *page_new(const struct parameters *parameters, int *fd)
         page->threads = parameters->threads;
         page->capacity = parameters->capacity;
         page->mode = parameters->mode;
+        page->kill_stage = -1;
     }
     return page;
+}
+
+static void kill_at_stage(void *context, enum dsq_stage stage)
+{
+    struct crash_page *page = context;
+    if ((int)stage == page->kill_stage && --page->kill_count == 0) {
+        kill(getpid(), SIGKILL);
+    }
 }
 
 /* The other side of writer_start. */
@@ -82,6 +96,9 @@ static int writer_main(char **arguments)
 {
     struct crash_page *page = page_map((int)strtol(arguments[0], NULL, 10));
     bool open_only = strcmp(arguments[1], "open") == 0;
+    if (page != NULL && page->kill_stage >= 0) {
+        dsq_hooks = (struct dsq_hooks){.stage = kill_at_stage, .context = page};
+    }
     return page != NULL ? crash_writer_run(page, arguments[2], open_only) : 1;
 }
 
@@ -121,6 +138,39 @@ static void wait_until_open(struct harness *harness)
     }
 }
 
+/* Whether it has killed itself within the time it is given. */
+static bool writer_killed_itself(pid_t pid)
+{
+    for (uint64_t us = 0; us < KILL_TIMEOUT_US; us += 200) {
+        siginfo_t info = {.si_pid = 0};
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+            return true;
+        }
+        sleep_us(200);
+    }
+    return false;
+}
+
+/* A writer that kills itself at a stage, or is killed where it does not come by there. */
+static bool kill_at_a_stage(struct harness *harness)
+{
+    struct crash_page *page = harness->page;
+    page->kill_stage = (int)stress_random_below(&harness->random, DSQ_STAGE_RECOVERING);
+    page->kill_count = 1 + stress_random_below(&harness->random, KILL_COUNT_MAX);
+    pid_t pid = writer_start(harness, false);
+    if (pid < 0) {
+        stress_violation("fork: %s", strerror(errno));
+        return false;
+    }
+    if (writer_killed_itself(pid)) {
+        harness->kills_at[page->kill_stage]++;
+    }
+    bool killed = writer_kill(harness, pid);
+    harness->kills_before_open += !atomic_load(&page->opened);
+    page->kill_stage = -1;
+    return killed;
+}
+
 static bool kill_in_work(struct harness *harness)
 {
     pid_t pid = writer_start(harness, false);
@@ -144,8 +194,16 @@ static bool kill_in_recovery(struct harness *harness)
     if (stress_random_below(&harness->random, KILL_IN_RECOVERY_ODDS) != 0) {
         return true;
     }
+    struct crash_page *page = harness->page;
+    bool at_stage = stress_random_below(&harness->random, 2) == 0;
+    page->kill_stage = at_stage ? DSQ_STAGE_RECOVERING : -1;
+    page->kill_count = 1 + stress_random_below(&harness->random, 3);
     pid_t pid = writer_start(harness, true);
-    sleep_us(stress_random_below(&harness->random, OPEN_US));
+    if (at_stage && writer_killed_itself(pid)) {
+        harness->kills_at[DSQ_STAGE_RECOVERING]++;
+    }
+    sleep_us(at_stage ? 0 : stress_random_below(&harness->random, OPEN_US));
+    page->kill_stage = -1;
     return pid > 0 && writer_kill(harness, pid);
 }
 
@@ -156,7 +214,9 @@ static void rounds_run(struct harness *harness, struct crash_judge *judge, uint6
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (; round < rounds; round++) {
         crash_judge_begin_round(judge, round);
-        if (!kill_in_work(harness) || !kill_in_recovery(harness) || !crash_judge_verify(judge)) {
+        bool at_stage = round % 2 == 1;
+        if (!(at_stage ? kill_at_a_stage(harness) : kill_in_work(harness)) ||
+            !kill_in_recovery(harness) || !crash_judge_verify(judge)) {
             fprintf(stderr, "in round %" PRIu64 "; the file is %s\n", round, harness->path);
             break;
         }
@@ -167,6 +227,14 @@ static void rounds_run(struct harness *harness, struct crash_judge *judge, uint6
     printf("%" PRIu64 " rounds, %" PRIu64 " kills (%" PRIu64
            " before open had returned), %.1f kills a second\n",
            round, harness->kills, harness->kills_before_open, (double)harness->kills / seconds);
+    printf("of them by itself after drain %" PRIu64 ", before COMMIT %" PRIu64 ", after it %" PRIu64
+           ", after waking %" PRIu64 ", in a slice %" PRIu64 ", after one %" PRIu64
+           ", after a fold %" PRIu64 ", at a checkpoint %" PRIu64 ", in recovery %" PRIu64 "\n",
+           harness->kills_at[DSQ_STAGE_DRAINED], harness->kills_at[DSQ_STAGE_BEFORE_COMMIT],
+           harness->kills_at[DSQ_STAGE_COMMITTED], harness->kills_at[DSQ_STAGE_ACKNOWLEDGED],
+           harness->kills_at[DSQ_STAGE_FOLDING], harness->kills_at[DSQ_STAGE_SLICED],
+           harness->kills_at[DSQ_STAGE_FOLDED], harness->kills_at[DSQ_STAGE_CHECKPOINT],
+           harness->kills_at[DSQ_STAGE_RECOVERING]);
     printf("%" PRIu64 " promised writes, all in force after their kill; %" PRIu64
            " more in force though not yet promised\n",
            judge->survived, judge->unacknowledged);

@@ -36,6 +36,8 @@ struct crash_page {
     uint64_t capacity;
     int mode;
     int synchronous;
+    int kill_stage;      /* enum dsq_stage at which the writer kills itself; negative: none */
+    uint64_t kill_count; /* at which passage of it */
     _Atomic uint64_t round;
     atomic_bool opened; /* the writer's dsq_open has returned */
     atomic_bool stop;   /* the writer's threads are to end */
