@@ -31,7 +31,8 @@
     X(DSQ_ERR_BUSY, -14, "views or cursors of the store are still open")                           \
     X(DSQ_ERR_UNSUPPORTED, -15, "not supported by this build or in this mode")                     \
     X(DSQ_ERR_INTERNAL, -16, "an internal invariant was found broken")                             \
-    X(DSQ_ERR_CHANGED, -17, "another program has written to the file, or replaced it")
+    X(DSQ_ERR_CHANGED, -17, "another program has written to the file, or replaced it")             \
+    X(DSQ_ERR_CANCELLED, -18, "the caller's progress function has asked to stop")
 
 enum dsq_status {
 #define DSQ_STATUS_ENUM(name, value, sentence) name = (value),

@@ -159,9 +159,11 @@ int dsq_committer_new(const struct dsq_committer_config *config, struct dsq_stor
     }
     init_shared(made, config, store, map);
     pthread_mutex_init(&made->error_lock, NULL);
+    pthread_mutex_init(&made->chore_lock, NULL);
     init_alive(&made->alive);
     if (start_thread(made) != DSQ_OK) {
         pthread_mutex_destroy(&made->alive);
+        pthread_mutex_destroy(&made->chore_lock);
         pthread_mutex_destroy(&made->error_lock);
         free(made);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "the committer thread cannot be started");
@@ -181,6 +183,7 @@ void dsq_committer_destroy(struct dsq_committer *committer)
     demand(committer, DEMAND_STOP);
     pthread_join(committer->thread, NULL);
     pthread_mutex_destroy(&committer->alive);
+    pthread_mutex_destroy(&committer->chore_lock);
     pthread_mutex_destroy(&committer->error_lock);
     dsq_batch_discard(committer);
     free(committer->batch.records);
@@ -489,29 +492,44 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
     }
 }
 
-int dsq_committer_checkpoint(struct dsq_committer *committer, struct dsq_error *error)
+/* Waits for the chore; false if it was withdrawn, because the store has failed before it was taken. */
+static bool wait_for_chore(struct dsq_committer *committer, struct chore *chore)
 {
-    uint64_t before = dsq_load_seq_cst(&committer->checkpoints);
-
-    demand(committer, DEMAND_CHECKPOINT);
     for (;;) {
         uint32_t ticket = dsq_event_ticket(&committer->progress);
+        struct chore *expected = chore;
 
-        if (dsq_load_seq_cst(&committer->checkpoints) != before) {
-            struct dsq_error result;
-
-            pthread_mutex_lock(&committer->error_lock);
-            result = committer->checkpoint_error;
-            pthread_mutex_unlock(&committer->error_lock);
-            return result.status == DSQ_OK
-                       ? DSQ_OK
-                       : dsq_error_set(error, result.status, "%s", result.message);
+        if (dsq_load_seq_cst(&chore->done)) {
+            return true;
         }
-        if (has_failed(committer)) {
-            return failure(committer, error);
+        if (has_failed(committer) && dsq_cas_seq_cst(&committer->chore, &expected, NULL)) {
+            return false;
+        }
+        if (dsq_load_seq_cst(&committer->dead)) {
+            return false; /* it died over it */
         }
         wait_for_thread(committer, &committer->progress, ticket, DSQ_NO_DEADLINE);
     }
+}
+
+int dsq_committer_do(struct dsq_committer *committer, dsq_chore run, void *context,
+                     struct dsq_error *error)
+{
+    struct chore chore = {.run = run, .context = context};
+    int status;
+
+    pthread_mutex_lock(&committer->chore_lock);
+    dsq_store_seq_cst(&committer->chore, &chore);
+    demand(committer, DEMAND_CHORE);
+    if (!wait_for_chore(committer, &chore)) {
+        status = failure(committer, error);
+    } else if (chore.status < 0) {
+        status = dsq_error_set(error, chore.status, "%s", chore.error.message);
+    } else {
+        status = chore.status;
+    }
+    pthread_mutex_unlock(&committer->chore_lock);
+    return status;
 }
 
 void dsq_committer_stats(struct dsq_committer *committer, struct dsq_committer_stats *stats)

@@ -125,10 +125,12 @@ int dsq_committer_resume(struct dsq_committer *committer, struct dsq_error *erro
 int dsq_committer_revive(struct dsq_committer *committer, struct dsq_error *error);
 
 /*
- * Moves the whole WAL into the main file, in the committer's thread; the checkpoint's error, or the
- * store's if it has failed.  After a flush.
+ * Has the committer's thread, which alone may write, do something between two transactions; its status
+ * and error, or the store's if it has failed.  One at a time: others wait.
  */
-int dsq_committer_checkpoint(struct dsq_committer *committer, struct dsq_error *error);
+typedef int (*dsq_chore)(struct dsq_store *store, void *context, struct dsq_error *error);
+int dsq_committer_do(struct dsq_committer *committer, dsq_chore run, void *context,
+                     struct dsq_error *error);
 
 /* Whether all that was queued is durable; whether it is in kv. */
 bool dsq_committer_is_idle(const struct dsq_committer *committer);

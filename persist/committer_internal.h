@@ -15,7 +15,16 @@
 #define DEMAND_COMMIT 1U /* somebody waits: commit now */
 #define DEMAND_RESUME 2U
 #define DEMAND_STOP 4U
-#define DEMAND_CHECKPOINT 8U
+#define DEMAND_CHORE 8U
+
+/* Something for the thread to do, on the stack of who waits for it. */
+struct chore {
+    dsq_chore run;
+    void *context;
+    int status;
+    struct dsq_error error;
+    _Atomic bool done;
+};
 
 /* Whom a push has to wake. */
 enum sleep_state {
@@ -86,12 +95,12 @@ struct dsq_committer {
     _Atomic uint64_t folded_seq;  /* every record up to this number is */
     _Atomic uint64_t folds;
     _Atomic uint64_t wal_bytes;
-    _Atomic uint64_t resumes;     /* attempts of a resumed commit that have ended */
-    _Atomic uint64_t checkpoints; /* demanded ones that have ended */
+    _Atomic uint64_t resumes; /* attempts of a resumed commit that have ended */
+    pthread_mutex_t chore_lock;
+    _Atomic(struct chore *) chore; /* not taken by the thread yet */
 
     pthread_mutex_t error_lock;
-    struct dsq_error error;            /* of the commit that led out of OPEN */
-    struct dsq_error checkpoint_error; /* of the last checkpoint that was demanded */
+    struct dsq_error error; /* of the commit that led out of OPEN */
 
     /* The thread's own. */
     struct dsq_mpsc_node *chain; /* taken, not yet in a batch, oldest first */

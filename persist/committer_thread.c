@@ -308,20 +308,20 @@ static void update_age(struct dsq_committer *committer)
     }
 }
 
-static void checkpoint_on_demand(struct dsq_committer *committer)
+static void do_chore(struct dsq_committer *committer)
 {
-    struct dsq_error error = {0};
+    struct chore *chore;
 
-    if (!is_demanded(committer, DEMAND_CHECKPOINT)) {
+    if (!is_demanded(committer, DEMAND_CHORE)) {
         return;
     }
-    dsq_and_seq_cst(&committer->demand, ~DEMAND_CHECKPOINT);
-    (void)committer->store->ops->checkpoint(committer->store, true, &error);
-    pthread_mutex_lock(&committer->error_lock);
-    committer->checkpoint_error = error;
-    pthread_mutex_unlock(&committer->error_lock);
-    dsq_add_seq_cst(&committer->checkpoints, 1);
-    dsq_event_signal(&committer->progress);
+    dsq_and_seq_cst(&committer->demand, ~DEMAND_CHORE);
+    chore = dsq_exchange_acq_rel(&committer->chore, NULL);
+    if (chore != NULL) {
+        chore->status = chore->run(committer->store, chore->context, &chore->error);
+        dsq_store_seq_cst(&chore->done, true);
+        dsq_event_signal(&committer->progress);
+    }
 }
 
 /* Commits what is queued; false if the thread is to stop. */
@@ -379,7 +379,7 @@ static void run(struct dsq_committer *committer)
         if (is_demanded(committer, DEMAND_STOP)) {
             return;
         }
-        checkpoint_on_demand(committer);
+        do_chore(committer);
         if (commit && !commit_queued(committer)) {
             return;
         }

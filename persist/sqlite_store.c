@@ -467,6 +467,9 @@ const struct dsq_store_ops dsq_sqlite_store_ops = {
     .reader_done = dsq_sqlite_reader_done,
     .reader_scan = dsq_sqlite_reader_scan,
     .reader_journal = dsq_sqlite_reader_journal,
+    .backup = dsq_sqlite_backup,
+    .verify = dsq_sqlite_verify,
+    .compact = dsq_sqlite_compact,
     .close = close_store,
     .abandon = abandon,
 };

@@ -182,6 +182,15 @@ int dsq_sqlite_reader_journal(struct dsq_reader *reader, uint64_t after,
                               dsq_journal_row_visitor visitor, void *context,
                               struct dsq_error *error);
 
+/* ---- sqlite_store_maintenance.c ---- */
+
+int dsq_sqlite_backup(struct dsq_store *store, const char *path, bool overwrite,
+                      const struct dsq_store_progress *progress, struct dsq_error *error);
+int dsq_sqlite_verify(struct dsq_store *store, const struct dsq_store_progress *progress,
+                      struct dsq_error *error);
+int dsq_sqlite_compact(struct dsq_store *store, const struct dsq_store_progress *progress,
+                       struct dsq_error *error);
+
 /* ---- sqlite_store.c ---- */
 
 extern const struct dsq_store_ops dsq_sqlite_store_ops;

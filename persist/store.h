@@ -49,6 +49,19 @@ enum dsq_commit_kind {
     DSQ_COMMIT_SOON,    /* with the next durable one or checkpoint at the latest */
 };
 
+/*
+ * Called now and then during something long, with how much of it is done; total 0: not known.  Not
+ * zero: stop, which is DSQ_ERR_CANCELLED.
+ */
+struct dsq_store_progress {
+    int (*report)(void *context, uint64_t done, uint64_t total); /* NULL: none */
+    void *context;
+};
+
+/* What the rows of kv and of the journal hold at most. */
+#define DSQ_STORED_KEY_BYTES_MAX ((size_t)64 * 1024)
+#define DSQ_STORED_VALUE_BYTES_MAX ((size_t)512 * 1024 * 1024)
+
 struct dsq_store_ops {
     /*
      * Starts the one write transaction.  DSQ_ERR_LOCKED if another program holds the file;
@@ -129,6 +142,22 @@ struct dsq_store_ops {
     /* Visits the rows of the journal above `after`, the oldest first, as reader_scan. */
     int (*reader_journal)(struct dsq_reader *reader, uint64_t after,
                           dsq_journal_row_visitor visitor, void *context, struct dsq_error *error);
+
+    /*
+     * Writes one state of the whole store, as of some moment after the call began, to a new file at
+     * path.  Complete or not at all; it is on disk when this returns.  An existing file is
+     * DSQ_ERR_CANTOPEN unless it is to be overwritten.  Any thread.
+     */
+    int (*backup)(struct dsq_store *store, const char *path, bool overwrite,
+                  const struct dsq_store_progress *progress, struct dsq_error *error);
+
+    /* Looks at every page, row and journal row of one state: DSQ_ERR_CORRUPT.  Any thread. */
+    int (*verify)(struct dsq_store *store, const struct dsq_store_progress *progress,
+                  struct dsq_error *error);
+
+    /* Gives what is free in the file back to the file system.  The writer's thread. */
+    int (*compact)(struct dsq_store *store, const struct dsq_store_progress *progress,
+                   struct dsq_error *error);
 
     /*
      * Closes every connection and frees the store.  All readers must have been released, no

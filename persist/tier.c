@@ -103,6 +103,13 @@ int dsq_tier_open(const struct dsq_tier_config *config, struct dsq_store *store,
     return DSQ_OK;
 }
 
+/* The whole WAL into the main file. */
+static int checkpoint(struct dsq_store *store, void *context, struct dsq_error *error)
+{
+    (void)context;
+    return store->ops->checkpoint(store, true, error);
+}
+
 int dsq_tier_close(struct dsq_tier *tier, struct dsq_error *error)
 {
     int status = tier->committer != NULL ? dsq_committer_revive(tier->committer, error) : DSQ_OK;
@@ -111,7 +118,7 @@ int dsq_tier_close(struct dsq_tier *tier, struct dsq_error *error)
         status = dsq_tier_fold(tier, error);
     }
     if (status == DSQ_OK && tier->committer != NULL) {
-        status = dsq_committer_checkpoint(tier->committer, error);
+        status = dsq_committer_do(tier->committer, checkpoint, NULL, error);
     }
     if (status == DSQ_OK) {
         dsq_tier_abandon(tier);

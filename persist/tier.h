@@ -207,6 +207,17 @@ int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error
 int dsq_tier_fold(struct dsq_tier *tier, struct dsq_error *error);
 int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error);
 
+/*
+ * See dsq_store_ops.  Of what was acknowledged before the call a backup holds everything; compacting
+ * folds first.  Memory mode: DSQ_ERR_UNSUPPORTED (backup), DSQ_OK.
+ */
+int dsq_tier_backup(struct dsq_tier *tier, const char *path, bool overwrite,
+                    const struct dsq_store_progress *progress, struct dsq_error *error);
+int dsq_tier_verify(struct dsq_tier *tier, const struct dsq_store_progress *progress,
+                    struct dsq_error *error);
+int dsq_tier_compact(struct dsq_tier *tier, const struct dsq_store_progress *progress,
+                     struct dsq_error *error);
+
 uint64_t dsq_tier_hits(const struct dsq_tier *tier);
 uint64_t dsq_tier_misses(const struct dsq_tier *tier);
 

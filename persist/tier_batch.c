@@ -101,7 +101,7 @@ static struct dsq_record **new_records(struct dsq_tier *tier,
                                        const struct dsq_operation *operations,
                                        const struct distinct *distinct)
 {
-    struct dsq_record **records = calloc(distinct->count, sizeof(struct dsq_record *));
+    struct dsq_record **records = calloc(distinct->count + 1, sizeof(struct dsq_record *));
 
     for (size_t i = 0; records != NULL && i < distinct->count; i++) {
         size_t place = distinct->places[i];

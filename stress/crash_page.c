@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "stress/random.h"
@@ -20,6 +21,22 @@ enum crash_action crash_action(const struct crash_page *page, uint64_t thread, u
 size_t crash_key_encode(uint64_t thread, uint64_t key, char bytes[CRASH_KEY_BYTES])
 {
     return (size_t)snprintf(bytes, CRASH_KEY_BYTES, "thread %" PRIu64 " key %" PRIu64, thread, key);
+}
+
+bool crash_key_decode(const char *name, uint64_t *thread, uint64_t *key)
+{
+    static const char head[] = "thread ";
+    static const char middle[] = " key ";
+    char *end;
+    if (strncmp(name, head, strlen(head)) != 0) {
+        return false;
+    }
+    *thread = strtoull(name + strlen(head), &end, 10);
+    if (strncmp(end, middle, strlen(middle)) != 0) {
+        return false;
+    }
+    *key = strtoull(end + strlen(middle), &end, 10);
+    return *end == '\0' && *thread < CRASH_THREADS_MAX && *key < CRASH_THREAD_KEYS;
 }
 
 static size_t payload_size(const struct crash_value *value)

@@ -52,6 +52,9 @@ enum crash_action crash_action(const struct crash_page *page, uint64_t thread, u
 /* The key's bytes; returns their count.  key is below CRASH_THREAD_KEYS. */
 size_t crash_key_encode(uint64_t thread, uint64_t key, char bytes[CRASH_KEY_BYTES]);
 
+/* The other way round, of a text that ends; false if it is no such key. */
+bool crash_key_decode(const char *name, uint64_t *thread, uint64_t *key);
+
 /*
  * A value: who wrote it, as what number, in which round, and what it could know: for each thread
  * the newest write that had been acknowledged, or read by this writer, when this one began.  A

@@ -42,7 +42,7 @@ struct fault_plan {
 };
 
 /* Counting starts anew. */
-void fault_vfs_plan(const struct fault_plan *plan);
+void fault_vfs_plan(const struct fault_plan *next);
 
 /* Nothing fails any more.  Returns how many calls did. */
 uint64_t fault_vfs_heal(void);

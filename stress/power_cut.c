@@ -74,8 +74,7 @@ static void trace_add(void *context, uint64_t number, const struct dsq_record *r
                                 .size = value.size};
     char name[CRASH_KEY_BYTES + 1] = "";
     memcpy(name, key.data, key.size < CRASH_KEY_BYTES ? key.size : CRASH_KEY_BYTES);
-    if (number != trace->count + 1 ||
-        sscanf(name, "thread %" SCNu64 " key %" SCNu64, &entry.thread, &entry.key) != 2) {
+    if (number != trace->count + 1 || !crash_key_decode(name, &entry.thread, &entry.key)) {
         stress_violation("record %" PRIu64 " comes after %zu others, or has a strange key", number,
                          trace->count);
         return;

@@ -340,8 +340,47 @@ DSQ_API DSQ_MUST_CHECK int dsq_flush(dsq_db *db, int64_t timeout_ms);
 /*
  * After a failure: accepts writes again and tries the failed commit once more, keeping what it
  * held, in order.  DSQ_OK once that commit is on disk (or if nothing had failed), else its error.
+ * After DSQ_ERR_CHANGED: takes what another program has written for the truth, and forgets what it
+ * knew of records that had reached the kv table.
  */
 DSQ_API int dsq_resume(dsq_db *db);
+
+/*
+ * Called now and then by the calls below, with how much is done and of how much; total 0: not known.  If
+ * it returns anything but 0, the call ends with DSQ_ERR_CANCELLED and nothing has changed.
+ * dsq_compact calls it in a thread of the library's.  It must not use the store.  May be NULL.
+ */
+typedef int (*dsq_progress)(void *context, uint64_t done, uint64_t total);
+
+/*
+ * Writes a copy of the store to a new file at path, while others read and write: one state of it, with
+ * all that was acknowledged before the call (it flushes first).  The file is there, whole and
+ * on disk, or not at all; dsq_open takes it.  Until it ends, the write-ahead log grows.
+ *
+ * DSQ_ERR_CANTOPEN      path exists (and overwrite is 0), or cannot be created
+ * DSQ_ERR_INVALID       path is the store itself
+ * DSQ_ERR_LOCKED        what is to be overwritten is in use, or was not closed
+ * DSQ_ERR_UNSUPPORTED   memory mode
+ * DSQ_ERR_CANCELLED, and the errors of dsq_flush and of writing
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_backup(dsq_db *db, const char *path, int overwrite,
+                                      dsq_progress progress, void *context);
+
+/*
+ * Looks at every page, every row and every journal row of one state of the file, while others read and
+ * write: SQLite's integrity_check, the types and sizes of all keys and values, their number, the
+ * checksums.  DSQ_ERR_CORRUPT says what is wrong first; DSQ_ERR_CANCELLED.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_verify(dsq_db *db, dsq_progress progress, void *context);
+
+/*
+ * Makes the file as small as what it holds, which needs as much disk space again and holds commits up
+ * while it lasts.  DSQ_ERR_READONLY, DSQ_ERR_CANCELLED, the errors of dsq_flush and of writing;
+ * on an error nothing is lost.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_compact(dsq_db *db, dsq_progress progress, void *context);
+
+/* a commit failed and is being tried again */
 
 enum dsq_store_state {
     DSQ_STATE_OPEN = 0,
@@ -361,7 +400,7 @@ struct dsq_stats {
     uint64_t hits;          /* look-ups answered by the hot tier */
     uint64_t misses;        /* look-ups that read the disk */
     uint64_t evictions;     /* entries dropped from the hot tier to make room */
-    uint64_t queued_bytes;  /* bytes written and not yet on disk */
+    uint64_t queued_bytes;  /* bytes written and not yet in the kv table; queue_bytes bounds it */
     uint64_t unfolded;      /* records written and not yet in the kv table */
     uint64_t commits;       /* transactions committed */
     uint64_t commit_errors; /* transactions that failed */

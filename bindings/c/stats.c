@@ -42,6 +42,7 @@ static void commit_stats(struct dsq_committer *committer, struct dsq_stats *stat
     stats->queued_bytes = commit.queued_bytes;
     stats->commits = commit.commits;
     stats->commit_errors = commit.commit_errors;
+    stats->folds = commit.folds;
     stats->seq = commit.seq;
     stats->durable_seq = commit.durable_seq;
     stats->wal_bytes = commit.wal_bytes;

@@ -115,6 +115,17 @@ static inline int flush(void)
     return dsq_committer_flush(committer, DSQ_NO_DEADLINE, &error);
 }
 
+static inline int checkpoint_store(struct dsq_store *of, void *context, struct dsq_error *result)
+{
+    (void)context;
+    return of->ops->checkpoint(of, true, result);
+}
+
+static inline int checkpoint(void)
+{
+    return dsq_committer_do(committer, checkpoint_store, NULL, &error);
+}
+
 static inline int fold(void)
 {
     int status = flush();

@@ -496,6 +496,36 @@ static int reader_journal(struct dsq_reader *reader, uint64_t after,
     return status;
 }
 
+static int backup(struct dsq_store *store, const char *path, bool overwrite,
+                  const struct dsq_store_progress *progress, struct dsq_error *error)
+{
+    (void)store;
+    (void)path;
+    (void)overwrite;
+    (void)progress;
+    return dsq_error_set(error, DSQ_ERR_UNSUPPORTED, "the fake store makes no copies");
+}
+
+static int verify(struct dsq_store *store, const struct dsq_store_progress *progress,
+                  struct dsq_error *error)
+{
+    (void)store;
+    (void)progress;
+    (void)error;
+    return DSQ_OK;
+}
+
+static int compact(struct dsq_store *store, const struct dsq_store_progress *progress,
+                   struct dsq_error *error)
+{
+    (void)progress;
+    lock(fake_of(store));
+    fake_require(!fake_of(store)->in_transaction, "compacted within a transaction");
+    int status = enter(fake_of(store), FAKE_COMPACT, error);
+    unlock(fake_of(store));
+    return status;
+}
+
 static void destroy(struct fake *fake)
 {
     fake_rows_clear(&fake->rows);
@@ -547,6 +577,9 @@ static const struct dsq_store_ops fake_ops = {
     .reader_done = reader_done,
     .reader_scan = reader_scan,
     .reader_journal = reader_journal,
+    .backup = backup,
+    .verify = verify,
+    .compact = compact,
     .close = close_store,
     .abandon = abandon,
 };

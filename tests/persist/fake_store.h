@@ -23,6 +23,7 @@ enum fake_call {
     FAKE_FOLD_COMMIT, /* of another */
     FAKE_CHECKPOINT,
     FAKE_ACCEPT_CHANGES,
+    FAKE_COMPACT,
     FAKE_READER_ACQUIRE,
     FAKE_READER_GET,
     FAKE_READER_SCAN,

@@ -141,9 +141,9 @@ Test(committer, a_checkpoint_on_demand_is_done_before_it_returns_and_its_error_t
     start(&manual);
     fake_set_wal_bytes(store, 1000);
     fake_fail(store, FAKE_CHECKPOINT, 0, 1, DSQ_ERR_FULL);
-    cr_assert_eq(dsq_committer_checkpoint(committer, &error), DSQ_ERR_FULL);
+    cr_assert_eq(checkpoint(), DSQ_ERR_FULL);
     cr_assert_str_eq(error.message, "planned fault -5");
-    cr_assert_eq(dsq_committer_checkpoint(committer, &error), DSQ_OK);
+    cr_assert_eq(checkpoint(), DSQ_OK);
     cr_assert_eq(store->ops->wal_bytes(store), 0);
 }
 

@@ -129,7 +129,7 @@ Test(committer_faults, after_a_fatal_error_everyone_hears_of_it)
         cr_assert_eq(wait_for(record), DSQ_ERR_CORRUPT);
         cr_assert_eq(dsq_committer_admit(committer, 1, false, &error), DSQ_ERR_CORRUPT);
         cr_assert_eq(dsq_committer_admit(committer, 1, true, &error), DSQ_ERR_CORRUPT);
-        cr_assert_eq(dsq_committer_checkpoint(committer, &error), DSQ_ERR_CORRUPT);
+        cr_assert_eq(checkpoint(), DSQ_ERR_CORRUPT);
     }
     cr_assert_eq(stats().state, DSQ_COMMITTER_FAILED);
     cr_assert_eq(stats().last_error, DSQ_ERR_CORRUPT);
@@ -503,7 +503,7 @@ Test(committer_faults, a_thread_that_dies_is_noticed_and_another_goes_on_where_i
         int status = fold();
         if (status == DSQ_OK) {
             /* It died after that, and somebody else hears of it. */
-            status = dsq_committer_checkpoint(committer, &error);
+            status = checkpoint();
         }
         cr_assert_eq(status, DSQ_ERR_INTERNAL, "at stage %d: %d", (int)stage, status);
         cr_assert_lt(dsq_now_ns() - before_ns, DSQ_NS_PER_S, "stage %d", (int)stage);
