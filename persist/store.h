@@ -59,8 +59,8 @@ struct dsq_store_progress {
 };
 
 /* What the rows of kv and of the journal hold at most. */
-#define DSQ_STORED_KEY_BYTES_MAX ((size_t)64 * 1024)
-#define DSQ_STORED_VALUE_BYTES_MAX ((size_t)512 * 1024 * 1024)
+#define DSQ_STORED_KEY_BYTES_MAX ((size_t)65536)
+#define DSQ_STORED_VALUE_BYTES_MAX ((size_t)536870912)
 
 struct dsq_store_ops {
     /*
