@@ -1,13 +1,15 @@
 /*
- * Two keys over both tiers: put, delete, eviction, read-through and commit, as persist/tier.h and
- * persist/committer.h have them.
+ * Two keys over both tiers: put, delete, eviction, read-through, commit and fold, as persist/tier.h,
+ * persist/committer.h and persist/fold.h have them.
  *
  * Mirrors dsq_write_try and renew (persist/tier_write.c), dsq_tier_pin_found, load and promote
  * (persist/tier_read.c), place_own (persist/tier_lease.c), evict_slot (core/clock.c), and what
- * persist/committer_batch.c does with a batch: take, commit what is READY, carry what is PENDING, make
+ * persist/committer_batch.c does with a batch: take, journal what is READY, carry what is PENDING, make
+ * DURABLE; and what persist/fold.c does with what is unfolded: the last of each key into kv, then
  * CLEAN.  The first key is written by two writers, the second of which deletes it; the second key by
  * whoever has read the first, and read by the second writer before it writes: so the keys depend on
- * each other both ways.  A crash may come at any moment: what then counts is what the file holds.
+ * each other both ways.  A crash may come at any moment: what then counts is what the file holds, kv
+ * with the journal over it.
  *
  * Left out: probing and migration (resize.pml), memory orders (everything is sequentially
  * consistent), batches, errors; a VOID record leaves the queue at once, as the committer skips it.
@@ -31,8 +33,10 @@
  *   WITHOUT_STEP_OVER    the committer does not go on behind a PENDING record
  *   WITHOUT_ONE_QUEUE    each key has a queue, drained one after the other
  *   WITHOUT_OWN_VALUE    the committer writes what the table has then, not what was queued
- *   WITHOUT_WAIT         a writer returns before its record is CLEAN         (WRITETHROUGH)
- *   WITHOUT_READER_WAIT  a reader returns what is not CLEAN                  (WRITETHROUGH)
+ *   WITHOUT_FOLD_FIRST   records are CLEAN once they are in the journal
+ *   WITHOUT_FOLD_LAST    a fold writes the first record of a key, not the last
+ *   WITHOUT_WAIT         a writer returns before its record is DURABLE       (WRITETHROUGH)
+ *   WITHOUT_READER_WAIT  a reader returns what is not DURABLE                (WRITETHROUGH)
  */
 
 #define ABSENT 0
@@ -40,7 +44,8 @@
 
 #define PENDING 0
 #define READY 1
-#define CLEAN 2
+#define DURABLE 2
+#define CLEAN 3
 
 /*
  * Records: 1 is the row of the first key at the start, 2 the first writer's, 3 the second writer's
@@ -50,8 +55,11 @@
 byte slot = ABSENT;
 byte slot2 = ABSENT;
 byte state[5];
-byte disk = 1;
+byte kv = 1;       /* of the first key, where misses read; 3: no row */
+byte disk = 1;     /* what a recovery would find: the journal's last, else kv's */
 byte disk2 = ABSENT;
+byte unfolded[6];
+byte journaled = 0;
 byte seen_by_4 = ABSENT; /* of the first key */
 byte seen_by_3 = ABSENT; /* of the second */
 
@@ -179,7 +187,7 @@ proctype writer(byte record)
     settle(record);
 #ifdef WRITETHROUGH
 #ifndef WITHOUT_WAIT
-    state[record] == CLEAN;
+    state[record] >= DURABLE;
 #endif
     assert(order[disk] >= order[record]);
 #endif
@@ -211,7 +219,7 @@ again:
             fi
         };
 #endif
-        row = disk;
+        row = kv;
         atomic {
             if
 #ifndef WITHOUT_PLACEHOLDER
@@ -226,7 +234,7 @@ again:
         }
     fi;
 #if defined(WRITETHROUGH) && !defined(WITHOUT_READER_WAIT)
-    state[found] == CLEAN;
+    state[found] >= DURABLE;
 #endif
     atomic {
         ok = false;
@@ -324,12 +332,51 @@ inline close_gaps()
     }
 }
 
+/* One slice that takes all; the rows of the journal go after it. */
+inline fold()
+{
+    atomic {
+        do
+        :: i < journaled ->
+#ifdef WITHOUT_FOLD_LAST
+            if
+            :: unfolded[i] != 4 && last == 0 -> last = unfolded[i]
+            :: else
+            fi;
+#else
+            if
+            :: unfolded[i] != 4 -> last = unfolded[i]
+            :: else
+            fi;
+#endif
+            i++
+        :: else -> break
+        od;
+        if
+        :: last != 0 -> kv = last
+        :: else
+        fi;
+        last = 0;
+        i = 0
+    };
+    do
+    :: journaled > 0 ->
+        atomic {
+            journaled--;
+            state[unfolded[journaled]] = CLEAN;
+            unfolded[journaled] = 0
+        }
+    :: else -> break
+    od
+}
+
 proctype committer()
 {
     byte i, n, record, last, last2;
     bool stopped, finishing;
     byte batch[3];
     do
+    :: journaled > 0 -> fold()
     :: nempty(queue) || nempty(queue_of_second) || settled(0) || settled(1) || settled(2) ||
        ended == 4 ->
         finishing = (ended == 4);
@@ -387,9 +434,33 @@ proctype committer()
             assert(order[3] == 0 || order[disk] < order[3] || seen_by_3 == ABSENT || disk2 == 4)
         };
         do
-        :: n > 0 -> atomic { n--; state[batch[n]] = CLEAN; batch[n] = 0 }
+        :: i < n ->
+            atomic {
+                if
+#ifdef WITHOUT_FOLD_FIRST
+                :: state[batch[i]] == READY -> state[batch[i]] = CLEAN
+#else
+                :: state[batch[i]] == READY -> state[batch[i]] = DURABLE
+#endif
+                :: else
+                fi;
+                i++
+            }
         :: else -> break
         od;
+        atomic {
+            i = 0;
+            do
+            :: i < n ->
+                unfolded[journaled] = batch[i];
+                journaled++;
+                batch[i] = 0;
+                i++
+            :: else -> break
+            od;
+            i = 0;
+            n = 0
+        };
         if
         :: finishing -> break
         :: else
@@ -401,9 +472,11 @@ proctype committer()
         :: else -> break
         od
     };
+    i = 0;
+    fold();
     if
     :: frozen == 0 ->
-        assert(carried == 0 && disk == truth && disk2 == 4);
+        assert(carried == 0 && disk == truth && kv == truth && disk2 == 4);
         assert(slot == ABSENT || slot == truth)
     :: else
     fi
