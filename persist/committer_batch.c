@@ -213,7 +213,7 @@ static size_t entries_before(const struct dsq_committer *committer, const struct
     return entries;
 }
 
-int dsq_batch_collect(struct dsq_committer *committer)
+int dsq_batch_collect(struct dsq_committer *committer, struct dsq_error *error)
 {
     struct dsq_mpsc_node *cut = NULL;
     size_t most = BATCH_RECORDS_MAX;
@@ -239,7 +239,7 @@ int dsq_batch_collect(struct dsq_committer *committer)
     committer->cut_short = fill(committer, cut, most) != cut;
     committer->batch.last_seq = dsq_load_relaxed(&committer->seq);
     dsq_store_seq_cst(&committer->carrying, committer->chain != NULL);
-    return most != 0 ? DSQ_OK : DSQ_ERR_NOMEM;
+    return most != 0 ? DSQ_OK : dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a commit");
 }
 
 bool dsq_batch_carry_is_ready(struct dsq_committer *committer)

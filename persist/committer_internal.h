@@ -123,7 +123,7 @@ struct dsq_committer {
  * Moves as much of the queue into the batch as may be committed now: all but PENDING records and
  * what an open group holds.  DSQ_ERR_NOMEM if the batch cannot grow; nothing is lost.
  */
-int dsq_batch_collect(struct dsq_committer *committer);
+int dsq_batch_collect(struct dsq_committer *committer, struct dsq_error *error);
 
 /* Whether something carried could be committed by now. */
 bool dsq_batch_carry_is_ready(struct dsq_committer *committer);

@@ -330,9 +330,8 @@ static bool commit_queued(struct dsq_committer *committer)
     uint64_t start_ns = dsq_now_ns();
 
     note_pause(committer);
-    if (dsq_batch_collect(committer) != DSQ_OK) {
-        /* No memory for a longer batch: commit what fits, or try again a little later. */
-        pause_ns(committer, DSQ_NS_PER_MS);
+    if (!insist_on(committer, dsq_batch_collect)) {
+        return false;
     }
     if (committer->batch.count > 0) {
         dsq_hook_stage(DSQ_STAGE_DRAINED);

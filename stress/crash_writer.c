@@ -180,6 +180,7 @@ void crash_writers_run(struct crash_page *page, dsq_db *db)
     }
     for (uint64_t i = 0; i < started; i++) {
         pthread_join(threads[i], NULL);
+        dsq_batch_destroy(writers[i].batch);
     }
 }
 

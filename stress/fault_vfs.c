@@ -34,10 +34,12 @@ static struct {
 const char *fault_call_name(enum fault_call call)
 {
     static const char *const names[FAULT_CALLS] = {
-        [FAULT_OPEN] = "open",         [FAULT_READ] = "read",        [FAULT_WRITE] = "write",
-        [FAULT_TRUNCATE] = "truncate", [FAULT_SYNC] = "sync",        [FAULT_SIZE] = "file size",
-        [FAULT_LOCK] = "lock",         [FAULT_DELETE] = "delete",    [FAULT_ACCESS] = "access",
-        [FAULT_SHM_MAP] = "shm map",   [FAULT_SHM_LOCK] = "shm lock"};
+        [FAULT_OPEN] = "open",         [FAULT_READ] = "read",
+        [FAULT_WRITE] = "write",       [FAULT_TRUNCATE] = "truncate",
+        [FAULT_SYNC] = "sync",         [FAULT_SIZE] = "file size",
+        [FAULT_LOCK] = "lock",         [FAULT_DELETE] = "delete",
+        [FAULT_ACCESS] = "access",     [FAULT_SHM_MAP] = "shm map",
+        [FAULT_SHM_LOCK] = "shm lock", [FAULT_ALLOCATION] = "allocation"};
     return names[call];
 }
 
@@ -87,6 +89,11 @@ static int enter_plainly(enum fault_call call)
 {
     bool torn;
     return enter(call, &torn);
+}
+
+bool fault_vfs_fails(enum fault_call call)
+{
+    return enter_plainly(call) != SQLITE_OK;
 }
 
 void fault_log_start(const char *path, void *(*witness)(void *context), void *context)

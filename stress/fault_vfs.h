@@ -24,6 +24,7 @@ enum fault_call {
     FAULT_ACCESS,
     FAULT_SHM_MAP,
     FAULT_SHM_LOCK,
+    FAULT_ALLOCATION, /* of memory, by the library or SQLite: stress/fault_malloc.h */
     FAULT_CALLS,
 };
 
@@ -40,6 +41,9 @@ struct fault_plan {
     int code;      /* SQLite's, with which it fails */
     bool torn;     /* a write has put its first half down before it fails */
 };
+
+/* Counts a call of a kind, for those that the file system does not see; whether it is to fail. */
+bool fault_vfs_fails(enum fault_call call);
 
 /* Counting starts anew. */
 void fault_vfs_plan(const struct fault_plan *next);

@@ -139,13 +139,13 @@ Test(committer_group, nodes_pushed_after_the_take_are_fetched_when_the_group_has
     make_without_thread();
     struct dsq_group *group = dsq_group_begin();
     push_node(group, make("a", "1"), make("b", "1"));
-    cr_assert_eq(dsq_batch_collect(committer), DSQ_OK);
+    cr_assert_eq(dsq_batch_collect(committer, &error), DSQ_OK);
     cr_assert_eq(committer->batch.count, 0);
     cr_assert_not(dsq_batch_carry_is_ready(committer));
     push_node(group, make("c", "1"), make("d", "1"));
     dsq_group_end(committer, group);
     cr_assert(dsq_batch_carry_is_ready(committer));
-    cr_assert_eq(dsq_batch_collect(committer), DSQ_OK);
+    cr_assert_eq(dsq_batch_collect(committer, &error), DSQ_OK);
     cr_assert_eq(dsq_batch_write(committer, &error), DSQ_OK);
     dsq_batch_finish(committer);
     cr_assert_str_eq(fake_log(store), "{a=1 b=1 c=1 d=1}");
