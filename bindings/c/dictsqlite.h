@@ -29,6 +29,15 @@
  *                 that returned before it began.
  *   memory        nothing is written.  A full hot tier evicts: it is a cache, unless
  *                 hot_capacity is DSQ_UNBOUNDED.
+ * On disk is what is in the file's journal; from there it is merged (folded) into its table kv, in the
+ * background.  A handle that is never closed loses what lazy mode may lose, nothing else.
+ *
+ * Failure: a commit that fails is tried again, the whole of it, and nothing overtakes it (state
+ * RETRYING): for 30 seconds while another program holds the file, for 2 after an I/O error, for want
+ * of space or of memory, not at all when the file is damaged or another program has written to it.
+ * Then the store has FAILED: what can be read is read, and every write, flush and close returns
+ * the first error until dsq_resume.  A write that waited for the commit returns its error: the
+ * outcome is not known then, since it is tried again at resume.  Nothing is dropped.
  */
 #ifndef DICTSQLITE_H
 #define DICTSQLITE_H
@@ -89,7 +98,7 @@ struct dsq_options {
     int synchronous;            /* enum dsq_synchronous */
     uint64_t hot_capacity;      /* clean records kept in memory; 0: default; DSQ_UNBOUNDED: all */
     uint64_t hot_bytes;         /* bytes of clean records kept in memory; 0: no such bound */
-    uint64_t queue_bytes;       /* bytes written and not yet on disk, above which writers wait */
+    uint64_t queue_bytes;       /* bytes written and not yet in kv, above which writers wait */
     uint32_t flush_interval_ms; /* lazy: a write waits at most this long for its commit to start */
     uint32_t buffer_size;       /* lazy: so many waiting writes start a commit at once */
     int manual_flush;        /* lazy: no timer; commits start at flush, close and pressure only */
@@ -302,8 +311,8 @@ struct dsq_range {
 /*
  * A cursor visits each key that is there throughout exactly once, with a value that it held during
  * the iteration; what is added or removed meanwhile may or may not appear.  In the persistent
- * modes keys come in the order of memcmp, and opening the cursor first flushes (lazy mode; with
- * the errors of dsq_flush); in memory mode their order is arbitrary.  A cursor uses a bounded
+ * modes keys come in the order of memcmp, and opening the cursor first waits until kv holds all that
+ * was written before (with the errors of dsq_flush); in memory mode their order is arbitrary.  A cursor uses a bounded
  * amount of memory and holds no transaction, lock or read-side section between calls.
  *
  * dsq_cursor_next: DSQ_OK with the next record, DSQ_ABSENT at the end (and from then on), or an
@@ -318,8 +327,9 @@ DSQ_API void dsq_cursor_close(dsq_cursor *cursor); /* cursor may be NULL */
 
 /*
  * The number of records: counts every write that returned before the call and none that begins
- * after it returns (one that is under way may be counted or not); exact when nothing is concurrent.  Known at once while everything is in memory,
- * otherwise after a flush, with the errors of dsq_flush.
+ * after it returns (one that is under way may be counted or not); exact when nothing is concurrent.
+ * Known at once while everything is in memory, otherwise once kv holds all that was written before,
+ * with the errors of dsq_flush.
  */
 DSQ_API DSQ_MUST_CHECK int dsq_count(dsq_db *db, uint64_t *count);
 
