@@ -54,6 +54,36 @@ int dsq_sqlite_error(struct sqlite3 *db, int result, const char *operation, cons
                          result, path);
 }
 
+/*
+ * SQLite's own global locks, in the order in which it takes them.  A fork while another thread holds
+ * one would leave it locked for ever in the child, which may open a file of its own.
+ */
+static const int global_locks[] = {
+    SQLITE_MUTEX_STATIC_MASTER, SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_VFS1,
+    SQLITE_MUTEX_STATIC_VFS2,   SQLITE_MUTEX_STATIC_VFS3, SQLITE_MUTEX_STATIC_PRNG,
+    SQLITE_MUTEX_STATIC_LRU,    SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_MEM,
+};
+#define GLOBAL_LOCKS (sizeof global_locks / sizeof global_locks[0])
+
+static void before_fork(void)
+{
+    for (size_t i = 0; i < GLOBAL_LOCKS; i++) {
+        sqlite3_mutex_enter(sqlite3_mutex_alloc(global_locks[i]));
+    }
+}
+
+static void after_fork(void)
+{
+    for (size_t i = GLOBAL_LOCKS; i-- > 0;) {
+        sqlite3_mutex_leave(sqlite3_mutex_alloc(global_locks[i]));
+    }
+}
+
+static void guard_forks(void)
+{
+    pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 static int configure(sqlite3 *db, bool readonly)
 {
     sqlite3_extended_result_codes(db, 1);
@@ -76,6 +106,8 @@ static int configure(sqlite3 *db, bool readonly)
 
 int dsq_sqlite_connect(const char *source, int flags, struct sqlite3 **db, struct dsq_error *error)
 {
+    static pthread_once_t guarded = PTHREAD_ONCE_INIT;
+    pthread_once(&guarded, guard_forks);
     int result = sqlite3_open_v2(source, db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (result == SQLITE_OK) {
         result = configure(*db, (flags & SQLITE_OPEN_READONLY) != 0);
