@@ -276,6 +276,11 @@ Test(reclaim, every_record_is_freed_once_however_threads_recycle)
 
 Test(reclaim, a_forked_child_can_start_its_own)
 {
+#ifdef __SANITIZE_ADDRESS__
+    /* The sanitizer's allocator (gcc 12) is not locked across a fork: caught with its lock held by the
+     * thread that starts, the child hangs in it. */
+    cr_skip_test("AddressSanitizer does not survive a fork beside threads");
+#endif
     uint64_t before = dsq_fork_generation();
     int status = 0;
     start(MUCH);

@@ -151,6 +151,7 @@ Test(committer_group, nodes_pushed_after_the_take_are_fetched_when_the_group_has
     cr_assert_str_eq(fake_log(store), "{a=1 b=1 c=1 d=1}");
     dsq_group_release(committer, group);
     dsq_batch_discard(committer);
+    dsq_journal_row_fini(&committer->row);
     free(committer->batch.records);
     free(committer);
     committer = NULL;
