@@ -139,8 +139,13 @@ int dsq_committer_revive(struct dsq_committer *committer, struct dsq_error *erro
     pthread_mutex_lock(&committer->error_lock);
     if (dsq_load_seq_cst(&committer->dead)) {
         pthread_join(committer->thread, NULL);
+        /* Whoever comes now waits for the new thread, which says if it fails. */
+        dsq_store_seq_cst(&committer->state, DSQ_COMMITTER_OPEN);
         status = start_thread(committer);
         dsq_store_seq_cst(&committer->dead, status != DSQ_OK);
+        if (status != DSQ_OK) {
+            dsq_store_seq_cst(&committer->state, DSQ_COMMITTER_FAILED);
+        }
     }
     pthread_mutex_unlock(&committer->error_lock);
     return status == DSQ_OK

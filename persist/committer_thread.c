@@ -361,9 +361,6 @@ static bool take_over(struct dsq_committer *committer)
         update_age(committer);
     }
     dsq_committer_note_folded(committer);
-    if (dsq_load_seq_cst(&committer->state) != DSQ_COMMITTER_OPEN) {
-        set_state(committer, DSQ_COMMITTER_OPEN);
-    }
     return true;
 }
 
