@@ -210,17 +210,17 @@ static bool image_judge(struct round *round, size_t cut, enum power_subset subse
     return good;
 }
 
+/* Where there are images enough each cut, with nothing, with all, and with some of what was not synced. */
 static void images_judge(struct round *round, uint64_t images)
 {
-    /* Each cut with nothing, with all, and with random parts of what was not synced. */
+    size_t count = round->log.count;
+    bool each = images >= count;
     for (uint64_t i = 0; i < images && !stress_failed(); i++) {
-        size_t cut = images >= 4 * round->log.count
-                         ? (size_t)(i % round->log.count)
-                         : stress_random_below(&round->random, round->log.count);
-        uint64_t draw = stress_random_below(&round->random, 4);
-        visited.cuts += images < 4 * round->log.count || i < round->log.count;
-        image_judge(round, cut, draw == 0 ? POWER_NONE : draw == 1 ? POWER_ALL : POWER_SOME);
+        size_t cut = each ? (size_t)(i % count) : stress_random_below(&round->random, count);
+        uint64_t turn = each ? i / count : stress_random_below(&round->random, 4);
+        image_judge(round, cut, turn == 0 ? POWER_NONE : turn == 1 ? POWER_ALL : POWER_SOME);
     }
+    visited.cuts += each ? count : images;
 }
 
 struct stopper {
