@@ -55,13 +55,14 @@ int dsq_sqlite_error(struct sqlite3 *db, int result, const char *operation, cons
 }
 
 /*
- * SQLite's own global locks, in the order in which it takes them.  A fork while another thread holds
- * one would leave it locked for ever in the child, which may open a file of its own.
+ * SQLite's own global locks, in the order in which it takes them (a temporary name is drawn under VFS1
+ * from PRNG, which asks MASTER for the file system).  A fork while another thread holds one would
+ * leave it locked for ever in the child, which may open a file of its own.
  */
 static const int global_locks[] = {
-    SQLITE_MUTEX_STATIC_MASTER, SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_VFS1,
-    SQLITE_MUTEX_STATIC_VFS2,   SQLITE_MUTEX_STATIC_VFS3, SQLITE_MUTEX_STATIC_PRNG,
-    SQLITE_MUTEX_STATIC_LRU,    SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_MEM,
+    SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_VFS1, SQLITE_MUTEX_STATIC_VFS2,
+    SQLITE_MUTEX_STATIC_VFS3, SQLITE_MUTEX_STATIC_PRNG, SQLITE_MUTEX_STATIC_MASTER,
+    SQLITE_MUTEX_STATIC_LRU,  SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_MEM,
 };
 #define GLOBAL_LOCKS (sizeof global_locks / sizeof global_locks[0])
 
