@@ -22,12 +22,12 @@
  *
  *     PENDING --settle: owner, or whoever met it in the table--> READY
  *     PENDING --owner, after its one failed publication--------> VOID
- *     READY ----committer, after COMMIT------------------------> CLEAN
+ *     READY ----committer, after COMMIT------------------------> DURABLE
+ *     DURABLE --committer, after a fold------------------------> CLEAN
  *
  *   PENDING  in the queue, perhaps not yet in the table: neither acknowledged nor depended on
  *   READY    published; the next commit takes it
- *   DURABLE  on disk, not yet merged into the kv table (with a journal; the committer that
- *            writes kv directly goes from READY to CLEAN)
+ *   DURABLE  in the journal, on disk; not yet merged into the kv table
  *   CLEAN    the kv table holds it: it may be evicted
  *   VOID     never published and never will be; its payload may have been taken over
  *

@@ -28,9 +28,9 @@ struct dsq_map {
     struct dsq_reclaim *reclaim;
     int64_t shard_capacity;
     int64_t shard_bytes;
-    bool commits; /* records become CLEAN by commits, which advance clean_epoch */
+    bool commits; /* records become CLEAN by folds, which advance clean_epoch */
     DSQ_CACHE_ALIGNED _Atomic bool complete;
-    _Atomic uint64_t clean_epoch; /* counts the commits after which records became CLEAN */
+    _Atomic uint64_t clean_epoch; /* counts the slices of folds after which records became CLEAN */
 };
 
 struct dsq_map_config {

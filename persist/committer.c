@@ -11,8 +11,7 @@
  * At least one of them sees the other.  The thread looks at the queue itself as well: a node can be
  * taken before it is counted, and then hides one that is counted and not taken.  A settled record
  * and an ended group do the same with `carrying` before `sleep`; for the nodes of a group nobody is
- * woken before its end.  A demand is stored and then
- * signalled always.
+ * woken before its end.  A demand is stored and then signalled always.
  *
  * Counting: `durable` never passes `pushed`, since a record is counted before it can become READY
  * and a group before it is complete; a marker, READY from birth, counts nothing.  So durable ==

@@ -162,18 +162,21 @@ static void set_state(struct dsq_committer *committer, enum dsq_committer_state 
 
 static uint64_t patience_ns(int status)
 {
-    uint64_t shortened_ns = dsq_hooks.patience_ms * DSQ_NS_PER_MS;
+    uint64_t ms = 0;
 
     switch (status) {
     case DSQ_ERR_LOCKED:
-        return shortened_ns != 0 ? shortened_ns : RETRY_LOCKED_MS * DSQ_NS_PER_MS;
+        ms = RETRY_LOCKED_MS;
+        break;
     case DSQ_ERR_IO:
     case DSQ_ERR_FULL:
     case DSQ_ERR_NOMEM:
-        return shortened_ns != 0 ? shortened_ns : RETRY_OTHER_MS * DSQ_NS_PER_MS;
+        ms = RETRY_OTHER_MS;
+        break;
     default:
-        return 0;
+        break;
     }
+    return (ms != 0 && dsq_hooks.patience_ms != 0 ? dsq_hooks.patience_ms : ms) * DSQ_NS_PER_MS;
 }
 
 /* Sleeps for a pause between attempts; false if the thread is to stop. */

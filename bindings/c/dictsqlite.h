@@ -390,8 +390,6 @@ DSQ_API DSQ_MUST_CHECK int dsq_verify(dsq_db *db, dsq_progress progress, void *c
  */
 DSQ_API DSQ_MUST_CHECK int dsq_compact(dsq_db *db, dsq_progress progress, void *context);
 
-/* a commit failed and is being tried again */
-
 enum dsq_store_state {
     DSQ_STATE_OPEN = 0,
     DSQ_STATE_RETRYING = 1, /* a commit failed and is being tried again */
