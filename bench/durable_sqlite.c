@@ -152,7 +152,10 @@ static int watch(sqlite3 *db, char **message, const struct sqlite3_api_routines 
 {
     (void)message;
     (void)routines;
-    watched = db;
+    /* Those that the library reads with have settings of their own. */
+    if (sqlite3_db_readonly(db, "main") == 0) {
+        watched = db;
+    }
     return SQLITE_OK;
 }
 
