@@ -2,8 +2,9 @@
  * kill -9 in a loop: a writer process (this program again) works on a file with several threads and
  * notes on a shared page what it began and what was acknowledged; this process kills it after some
  * milliseconds of work, or while it opens the file, or it kills itself at a named stage of a commit,
- * a fold or a recovery (persist/hooks.h); sometimes another one is killed during the recovery; then this process opens the file itself and compares it with the page.  The next round goes on with
- * the same file.
+ * a fold or a recovery (persist/hooks.h); sometimes another one is killed during the recovery.  Then
+ * this process opens the file itself and compares it with the page.  The next round goes on with the
+ * same file.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,6 +22,7 @@
 #include "stress/crash_writer.h"
 #include "stress/options.h"
 #include "stress/random.h"
+#include "stress/stored.h"
 #include "stress/verdict.h"
 
 #define WRITER_ARGUMENT "--as-writer"
@@ -240,17 +242,6 @@ static void rounds_run(struct harness *harness, struct crash_judge *judge, uint6
            judge->survived, judge->unacknowledged);
 }
 
-static void file_remove(const char *path, const char *directory)
-{
-    char name[256];
-    const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-lock"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-    rmdir(directory);
-}
-
 static int harness_run(struct parameters *parameters)
 {
     char directory[] = "/tmp/dictsqlite-crash-XXXXXX";
@@ -273,8 +264,9 @@ static int harness_run(struct parameters *parameters)
         return 2;
     }
     rounds_run(&harness, &judge, parameters->rounds);
-    if (!stress_failed() && crash_judge_integrity(harness.path) && parameters->path == NULL) {
-        file_remove(path, directory);
+    if (!stress_failed() && stored_integrity(harness.path) && parameters->path == NULL) {
+        stored_remove(path);
+        rmdir(directory);
     }
     crash_judge_fini(&judge);
     return stress_verdict();

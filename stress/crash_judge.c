@@ -278,25 +278,3 @@ bool crash_judge_verify(struct crash_judge *judge)
     }
     return good;
 }
-
-bool crash_judge_integrity(const char *path)
-{
-    char line[256] = "";
-    setenv("DICTSQLITE_CRASH_FILE", path, 1);
-    if (system("command -v sqlite3 >/dev/null") != 0) {
-        printf("no sqlite3 program: integrity_check skipped\n");
-        return true;
-    }
-    FILE *output = popen("sqlite3 \"$DICTSQLITE_CRASH_FILE\" 'PRAGMA integrity_check'", "r");
-    if (output == NULL || fgets(line, sizeof line, output) == NULL) {
-        strcpy(line, "no answer");
-    }
-    if (output != NULL) {
-        pclose(output);
-    }
-    bool good = strcmp(line, "ok\n") == 0;
-    if (!good) {
-        stress_violation("PRAGMA integrity_check: %s", line);
-    }
-    return good;
-}

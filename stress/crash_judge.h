@@ -30,7 +30,4 @@ void crash_judge_begin_round(struct crash_judge *judge, uint64_t round);
  */
 bool crash_judge_verify(struct crash_judge *judge);
 
-/* PRAGMA integrity_check by the sqlite3 program.  True without it, which is said. */
-bool crash_judge_integrity(const char *path);
-
 #endif

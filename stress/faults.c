@@ -1,9 +1,9 @@
 /*
- * Errors of the file system, and memory that runs out: a short life of a store (recovery of a journal, writes, reads, a batch, a
- * walk, a flush, its end) is lived over and over, and each time another call fails: every n-th call
- * of every kind, once and for ever.  What the store said must be true throughout: a write that
- * returned success is there, nothing is called absent that is not, no value comes that was not
- * written; and once the cause is gone, resume brings it back.
+ * Errors of the file system, and memory that runs out: a short life of a store (recovery of a
+ * journal, writes, reads, a batch, a walk, a flush, its end) is lived over and over, and each time
+ * another call fails: every n-th call of every kind, once and for ever.  What the store said must be
+ * true throughout: a write that returned success is there, nothing is called absent that is not, no
+ * value comes that was not written; and once the cause is gone, resume brings it back.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +19,7 @@
 #include "stress/fault_vfs.h"
 #include "stress/options.h"
 #include "stress/random.h"
+#include "stress/stored.h"
 #include "stress/verdict.h"
 
 #define KEYS 16
@@ -263,23 +264,6 @@ static bool must_open(struct life *life)
     return stress_expect(NULL, error.message, status, status == DSQ_OK);
 }
 
-static bool integrity_holds(const char *path)
-{
-    sqlite3 *connection = NULL;
-    sqlite3_stmt *statement = NULL;
-    bool good = sqlite3_open(path, &connection) == SQLITE_OK &&
-                sqlite3_prepare_v2(connection, "PRAGMA integrity_check", -1, &statement, NULL) ==
-                    SQLITE_OK &&
-                sqlite3_step(statement) == SQLITE_ROW &&
-                strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
-    sqlite3_finalize(statement);
-    sqlite3_close(connection);
-    if (!good) {
-        stress_violation("PRAGMA integrity_check does not say ok");
-    }
-    return good;
-}
-
 /* With the cause gone: everything that may be there can be read, flushed, and found again. */
 static bool recover(struct life *life, bool abandon)
 {
@@ -296,7 +280,7 @@ static bool recover(struct life *life, bool abandon)
         !expect_ok(life, "dsq_close", dsq_close(life->db))) {
         return false;
     }
-    return integrity_holds(life->path);
+    return stored_integrity(life->path);
 }
 
 /* Opens under the plan; what cannot be opened says so and can be opened once the cause is gone. */
@@ -352,16 +336,6 @@ static bool copy_file(const char *from, const char *to, const char *suffix)
     return system(command) == 0;
 }
 
-static void remove_files(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", "-journal"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char name[300];
-        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-}
-
 /* A store with rows in kv and records in the journal, as a crash leaves it. */
 static bool prepare(struct life *life)
 {
@@ -406,7 +380,7 @@ static bool walk_one(struct walk *walk, const struct kind *kind, uint64_t nth, b
     life->at_once = at_once;
     life->plan = (struct fault_plan){kind->call, nth, for_ever, kind->code, kind->torn};
     life->errors = 0;
-    remove_files(walk->path);
+    stored_remove(walk->path);
     copy_file(walk->origin, walk->path, "");
     copy_file(walk->origin, walk->path, "-wal");
     uint64_t failed = live(life, nth % 2 == 0);
@@ -472,8 +446,8 @@ int main(int argc, char **argv)
         }
     }
     if (!stress_failed()) {
-        remove_files(origin);
-        remove_files(walk->path);
+        stored_remove(origin);
+        stored_remove(walk->path);
         rmdir(directory);
     }
     free(walk);

@@ -63,6 +63,11 @@ class Mutant:
 QUICK = ("no-placeholder", "evicts-dirty", "pushed-after-publishing", "tag-trusted", "early-promotion",
          "acknowledged-before-commit", "group-cut")
 
+# Two harnesses have to notice it: one that kills, one that cuts the power.
+TELLS_EARLY = [("persist/tier_write.c",
+                """        status = tier_wait(tier, write->record, error);""",
+                """        (void)error;""")]
+
 MUTANTS = [
     Mutant("published-relaxed", "the slot's compare-and-swap in publish orders nothing",
            [("core/table.c",
@@ -309,14 +314,10 @@ static int read_row("""),
              """        (void)map;""")],
            [CROWDED]),
     Mutant("acknowledged-before-commit", "a writethrough write returns without waiting for its commit",
-           [("persist/tier_write.c",
-             """        status = tier_wait(tier, write->record, error);""",
-             """        (void)error;""")],
+           TELLS_EARLY,
            [LINEARIZE_KILL_THROUGH, CRASH_THROUGH]),
     Mutant("told-before-power", "a writethrough write returns without waiting for its commit",
-           [("persist/tier_write.c",
-             """        status = tier_wait(tier, write->record, error);""",
-             """        (void)error;""")],
+           TELLS_EARLY,
            [POWER_THROUGH]),
     Mutant("synchronous-off", "a commit does not wait for the disk",
            [("persist/sqlite_store.c",

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 #include "core/platform.h"
 #include "persist/hooks.h"
 #include "stress/crash_judge.h"
@@ -21,6 +19,7 @@
 #include "stress/options.h"
 #include "stress/power_image.h"
 #include "stress/random.h"
+#include "stress/stored.h"
 #include "stress/verdict.h"
 
 struct parameters {
@@ -159,25 +158,6 @@ static bool replay_matches(const struct round *round, dsq_db *db, uint64_t seq)
     return true;
 }
 
-static bool integrity_holds(const char *path)
-{
-    sqlite3 *connection = NULL;
-    sqlite3_stmt *statement = NULL;
-    char answer[256] = "no answer";
-    if (sqlite3_open(path, &connection) == SQLITE_OK &&
-        sqlite3_prepare_v2(connection, "PRAGMA integrity_check", -1, &statement, NULL) ==
-            SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
-        snprintf(answer, sizeof answer, "%s", (const char *)sqlite3_column_text(statement, 0));
-    }
-    sqlite3_finalize(statement);
-    sqlite3_close(connection);
-    if (strcmp(answer, "ok") != 0) {
-        stress_violation("PRAGMA integrity_check: %s", answer);
-    }
-    return strcmp(answer, "ok") == 0;
-}
-
 static bool replay_holds(const struct round *round)
 {
     struct dsq_stats stats;
@@ -200,7 +180,7 @@ static bool image_judge(struct round *round, size_t cut, enum power_subset subse
         return false;
     }
     visited.images++;
-    bool good = replay_holds(round) && integrity_holds(round->image) && crash_judge_verify(&judge);
+    bool good = replay_holds(round) && stored_integrity(round->image) && crash_judge_verify(&judge);
     crash_judge_fini(&judge);
     if (!good) {
         static const char *const names[] = {"nothing", "all", "some"};
@@ -276,18 +256,6 @@ static bool create(struct round *round)
            power_base_read(&round->base, round->path);
 }
 
-static void files_remove(const struct round *round)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock"};
-    for (size_t i = 0; i < 2 * sizeof suffixes / sizeof suffixes[0]; i++) {
-        char name[160];
-        snprintf(name, sizeof name, "%s%s", i % 2 == 0 ? round->path : round->image,
-                 suffixes[i / 2]);
-        unlink(name);
-    }
-    rmdir(round->directory);
-}
-
 static void round_run(const struct parameters *parameters, uint64_t number)
 {
     struct round *round = calloc(1, sizeof *round);
@@ -312,7 +280,9 @@ static void round_run(const struct parameters *parameters, uint64_t number)
     if (stress_failed()) {
         fprintf(stderr, "in round %" PRIu64 "; the image is %s\n", number, round->image);
     } else {
-        files_remove(round);
+        stored_remove(round->path);
+        stored_remove(round->image);
+        rmdir(round->directory);
     }
     fault_log_fini(&round->log);
     power_base_fini(&round->base);

@@ -1,7 +1,10 @@
 #include "stress/stored.h"
 
-#include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
 
 #include "stress/verdict.h"
 
@@ -135,4 +138,33 @@ enum map_status stored_walk(const char *path, map_visitor visit, void *context)
     }
     stored_close(&stored);
     return result == SQLITE_DONE ? MAP_OK : MAP_ERROR;
+}
+
+bool stored_integrity(const char *path)
+{
+    sqlite3 *connection = NULL;
+    sqlite3_stmt *check = NULL;
+    char answer[256] = "no answer";
+    if (sqlite3_open(path, &connection) == SQLITE_OK &&
+        sqlite3_prepare_v2(connection, "PRAGMA integrity_check", -1, &check, NULL) == SQLITE_OK &&
+        sqlite3_step(check) == SQLITE_ROW) {
+        snprintf(answer, sizeof answer, "%s", (const char *)sqlite3_column_text(check, 0));
+    }
+    sqlite3_finalize(check);
+    sqlite3_close(connection);
+    bool good = strcmp(answer, "ok") == 0;
+    if (!good) {
+        stress_violation("PRAGMA integrity_check of %s: %s", path, answer);
+    }
+    return good;
+}
+
+void stored_remove(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-lock"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char name[600];
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
 }

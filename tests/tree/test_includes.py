@@ -32,7 +32,7 @@ FOREIGN = (
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
                            "persist/sealed_vfs.c", "stress/stored.c",
-                           "stress/fault_vfs.c", "stress/fault_malloc.c", "stress/power_cut.c", "stress/faults.c", "tests/*",
+                           "stress/fault_vfs.c", "stress/fault_malloc.c", "stress/faults.c", "tests/*",
                            # SQLite by itself, which bench/durable is measured beside.
                            "bench/durable_sqlite.c")),
     (r"sodium.*\.h", ("crypto/*", "tests/*")),
