@@ -122,12 +122,12 @@ static struct dsq_record **new_records(struct dsq_tier *tier,
 static size_t locate_run(struct dsq_tier *tier, struct dsq_record *const *records, size_t count,
                          struct dsq_place *places)
 {
+    uint64_t hashes[RUN_MAX];
+
     for (size_t i = 0; i < count; i++) {
-        dsq_table_prefetch_slots(tier_shard(tier, records[i]->hash), records[i]->hash);
+        hashes[i] = records[i]->hash;
     }
-    for (size_t i = 0; i < count; i++) {
-        dsq_table_prefetch_record(tier_shard(tier, records[i]->hash), records[i]->hash);
-    }
+    tier_prefetch(tier, hashes, count);
     for (size_t i = 0; i < count; i++) {
         const struct dsq_record *record = records[i];
 

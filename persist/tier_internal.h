@@ -71,6 +71,20 @@ static inline struct dsq_record *tier_record_new(struct dsq_tier *tier, enum dsq
     return dsq_record_new(kind, state, refs, hash, key, value);
 }
 
+/*
+ * Asks for the slots of some keys, and then for their records: the waits for memory overlap.  Inside a
+ * critical section.
+ */
+static inline void tier_prefetch(struct dsq_tier *tier, const uint64_t *hashes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        dsq_table_prefetch_slots(tier_shard(tier, hashes[i]), hashes[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        dsq_table_prefetch_record(tier_shard(tier, hashes[i]), hashes[i]);
+    }
+}
+
 static inline void tier_release(struct dsq_tier *tier, struct dsq_record *record)
 {
     dsq_record_release(tier->reclaim, record);

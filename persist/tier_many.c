@@ -27,11 +27,8 @@ static void pin_hot(const struct run *run)
     dsq_read_lock();
     for (size_t i = 0; i < run->count; i++) {
         hashes[i] = dsq_hash(&tier->secret, run->keys[i]);
-        dsq_table_prefetch_slots(tier_shard(tier, hashes[i]), hashes[i]);
     }
-    for (size_t i = 0; i < run->count; i++) {
-        dsq_table_prefetch_record(tier_shard(tier, hashes[i]), hashes[i]);
-    }
+    tier_prefetch(tier, hashes, run->count);
     for (size_t i = 0; i < run->count; i++) {
         bool absent;
 
