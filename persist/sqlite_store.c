@@ -267,22 +267,24 @@ static int journal_drop(struct dsq_store *store, uint64_t number, struct dsq_err
 static int accept_changes(struct dsq_store *store, struct dsq_error *error)
 {
     struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    uint64_t version;
     uint64_t rows;
     int status = require_in_place(self, error);
-    if (status == DSQ_OK) {
-        status =
-            dsq_sqlite_query_number(self->db, "SELECT count(*) FROM kv", self->path, &rows, error);
-    }
     if (status != DSQ_OK) {
         return status;
     }
-    int result = read_version(self, &self->version);
+    /* First: what is written after it, and perhaps not counted, is a change again. */
+    int result = read_version(self, &version);
     if (result != SQLITE_OK) {
         return fail(self, result, "read the version of the data", error);
     }
-    dsq_store_relaxed(&self->count, rows);
-    self->recounted = true;
-    return DSQ_OK;
+    status = dsq_sqlite_query_number(self->db, "SELECT count(*) FROM kv", self->path, &rows, error);
+    if (status == DSQ_OK) {
+        self->version = version;
+        dsq_store_relaxed(&self->count, rows);
+        self->recounted = true;
+    }
+    return status;
 }
 
 /* What meta has to say after this transaction and did not say before. */
