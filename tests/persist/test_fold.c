@@ -12,6 +12,7 @@ static struct dsq_store *store;
 static struct dsq_fold fold;
 static struct dsq_error error;
 static uint64_t seq;
+static uint64_t round_seq;
 static size_t applied;   /* records handed out */
 static size_t questions; /* whether it is enough, answered yes every so often */
 static size_t patience;
@@ -140,15 +141,28 @@ Test(fold, without_records_nothing_starts)
     cr_assert_eq(fake_calls(store, FAKE_BEGIN), 0);
 }
 
-/* Keys in an order that a sort has work with, most of them several times. */
+/* The i-th of so many: keys in an order that a sort has work with, most of them several times. */
+static const char *key_of(size_t i, size_t count)
+{
+    static char key[32];
+    snprintf(key, sizeof key, "%zu", i * 7919 % (count / 3 + 1));
+    return key;
+}
+
+/* No two rounds of one test write the same values. */
+static const char *value_of(size_t i)
+{
+    static char value[64];
+    snprintf(value, sizeof value, "%zu of the round that began at %llu", i,
+             (unsigned long long)round_seq);
+    return value;
+}
+
 static void commit_many(size_t count)
 {
+    round_seq = seq;
     for (size_t i = 0; i < count; i++) {
-        char key[32];
-        char value[32];
-        snprintf(key, sizeof key, "%zu", i * 7919 % (count / 3 + 1));
-        snprintf(value, sizeof value, "%zu", i);
-        commit(key, value);
+        commit(key_of(i, count), value_of(i));
     }
 }
 
@@ -156,11 +170,8 @@ static void expect_many(size_t count)
 {
     size_t keys = count / 3 + 1;
     for (size_t i = count; i > 0 && i + keys > count; i--) {
-        char key[32];
-        char value[32];
-        snprintf(key, sizeof key, "%zu", (i - 1) * 7919 % keys);
-        snprintf(value, sizeof value, "%zu", i - 1);
-        cr_assert(fake_has(store, key, value), "%s=%s", key, value);
+        const char *key = key_of(i - 1, count);
+        cr_assert(fake_has(store, key, value_of(i - 1)), "%s=%s", key, value_of(i - 1));
     }
 }
 
