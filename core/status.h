@@ -32,7 +32,8 @@
     X(DSQ_ERR_UNSUPPORTED, -15, "not supported by this build or in this mode")                     \
     X(DSQ_ERR_INTERNAL, -16, "an internal invariant was found broken")                             \
     X(DSQ_ERR_CHANGED, -17, "another program has written to the file, or replaced it")             \
-    X(DSQ_ERR_CANCELLED, -18, "the caller's progress function has asked to stop")
+    X(DSQ_ERR_CANCELLED, -18, "the caller's progress function has asked to stop")                  \
+    X(DSQ_ERR_PASSWORD, -19, "the password is wrong, missing, or given for a plain file")
 
 enum dsq_status {
 #define DSQ_STATUS_ENUM(name, value, sentence) name = (value),

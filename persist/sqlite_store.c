@@ -356,6 +356,13 @@ static int write_zeros(struct sqlite3_file *file, uint64_t from, uint64_t size)
     return result;
 }
 
+static int lengthen_wal(const struct dsq_sqlite_store *self, struct sqlite3_file *wal,
+                        uint64_t size, uint64_t end)
+{
+    return self->vfs != NULL ? dsq_sealed_wal_extend(wal, (int64_t)end)
+                             : write_zeros(wal, size, end - size);
+}
+
 static void make_room(struct dsq_store *store)
 {
     struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
@@ -372,8 +379,7 @@ static void make_room(struct dsq_store *store)
         return;
     }
     uint64_t end = used + WAL_AHEAD_BYTES;
-    if ((uint64_t)size < end &&
-        write_zeros(wal, (uint64_t)size, end - (uint64_t)size) == SQLITE_OK) {
+    if ((uint64_t)size < end && lengthen_wal(self, wal, (uint64_t)size, end) == SQLITE_OK) {
         (void)wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
     }
     self->wal_room = end > (uint64_t)size ? end : (uint64_t)size;
@@ -404,9 +410,10 @@ static int checkpoint(struct dsq_store *store, bool truncate, struct dsq_error *
 static void remove_readers_traces(const struct dsq_sqlite_store *self)
 {
     struct sqlite3 *db;
-    if (dsq_sqlite_file_size(self->path, "-shm") == 0 ||
-        dsq_sqlite_file_size(self->path, "-wal") != 0 ||
-        dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, &db, NULL) != DSQ_OK) {
+    bool has_traces = self->vfs != NULL ? dsq_sqlite_identify(self->path, "-wal").inode != 0
+                                        : dsq_sqlite_file_size(self->path, "-shm") != 0;
+    if (!has_traces || dsq_sqlite_file_size(self->path, "-wal") != 0 ||
+        dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, self->vfs, &db, NULL) != DSQ_OK) {
         return;
     }
     uint64_t version;
@@ -427,8 +434,19 @@ void dsq_sqlite_store_destroy(struct dsq_sqlite_store *self)
     if (self->readonly && self->lock != NULL) {
         remove_readers_traces(self);
     }
+    dsq_sealed_vfs_free(self->vfs);
     dsq_owner_lock_release(self->lock);
     free(self);
+}
+
+static int reseal(struct dsq_store *store, struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    if (self->vault == NULL) {
+        return dsq_error_set(error, DSQ_ERR_UNSUPPORTED, "%s is not encrypted", self->path);
+    }
+    return dsq_sqlite_write_superblock(self->path, self->vault, true, &self->newest_superblock,
+                                       error);
 }
 
 static int close_store(struct dsq_store *store, struct dsq_error *error)
@@ -472,6 +490,7 @@ const struct dsq_store_ops dsq_sqlite_store_ops = {
     .backup = dsq_sqlite_backup,
     .verify = dsq_sqlite_verify,
     .compact = dsq_sqlite_compact,
+    .reseal = reseal,
     .close = close_store,
     .abandon = abandon,
 };

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "core/codec.h"
 #include "persist/store.h"
 
 /* "dsq1" in the header of the main file. */
@@ -27,6 +28,8 @@ struct dsq_sqlite_options {
     bool readonly;   /* share the file with other read-only openers; nothing is ever written */
     bool must_exist; /* do not create a missing file */
     bool synchronous_normal; /* synchronous=NORMAL instead of FULL */
+    /* For a file that is sealed, or to be created so; outlives the store.  NULL: a plain one. */
+    struct dsq_vault *vault;
 };
 
 /*
@@ -40,10 +43,20 @@ struct dsq_sqlite_options {
  * DSQ_ERR_FORMAT    not a database, an SQLite database that is not ours (one of DictSQLite's: the
  *                   message names `migrate`), or a newer format; the file is left byte for byte
  *                   as it was
- * DSQ_ERR_UNSUPPORTED  the file system cannot hold a write-ahead log
+ * DSQ_ERR_PASSWORD  the file is sealed and the vault missing or not its own; or there is a vault,
+ *                   and the file is plain; it is left byte for byte as it was
+ * DSQ_ERR_UNSUPPORTED  the file system cannot hold a write-ahead log; or a cipher is missing
  * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM  as their sentences say
  */
 int dsq_sqlite_store_open(const char *path, const struct dsq_sqlite_options *options,
                           struct dsq_store **store, struct dsq_error *error);
+
+/*
+ * Writes the store at path, which nobody has open, anew and puts it into its own place at once: from
+ * the vault `from` to `to`, either of which may be NULL for a plain file.  On an error, and when the
+ * process or the machine dies, the file is the old one.  The errors of opening and of backups.
+ */
+int dsq_sqlite_convert(const char *path, struct dsq_vault *from, struct dsq_vault *to,
+                       const struct dsq_store_progress *progress, struct dsq_error *error);
 
 #endif

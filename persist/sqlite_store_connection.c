@@ -49,6 +49,9 @@ static int status_of(int result)
 int dsq_sqlite_error(struct sqlite3 *db, int result, const char *operation, const char *path,
                      struct dsq_error *error)
 {
+    if (result == SQLITE_IOERR_DATA) {
+        return dsq_sealed_failure(db, path, error);
+    }
     const char *said = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result);
     return dsq_error_set(error, status_of(result), "%s: %s (SQLite error %d): %s", operation, said,
                          result, path);
@@ -105,11 +108,12 @@ static int configure(sqlite3 *db, bool readonly)
     return result;
 }
 
-int dsq_sqlite_connect(const char *source, int flags, struct sqlite3 **db, struct dsq_error *error)
+int dsq_sqlite_connect(const char *source, int flags, const struct dsq_sealed_vfs *vfs,
+                       struct sqlite3 **db, struct dsq_error *error)
 {
     static pthread_once_t guarded = PTHREAD_ONCE_INIT;
     pthread_once(&guarded, guard_forks);
-    int result = sqlite3_open_v2(source, db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int result = sqlite3_open_v2(source, db, flags | SQLITE_OPEN_NOMUTEX, dsq_sealed_vfs_name(vfs));
     if (result == SQLITE_OK) {
         result = configure(*db, (flags & SQLITE_OPEN_READONLY) != 0);
     }
@@ -165,11 +169,10 @@ static bool is_plain(char c)
            strchr("/._-", c) != NULL;
 }
 
-char *dsq_sqlite_immutable_uri(const char *path)
+char *dsq_sqlite_uri(const char *path, const char *parameters, const char *value)
 {
     static const char head[] = "file:";
-    static const char tail[] = "?immutable=1";
-    char *uri = malloc(sizeof head + sizeof tail + 3 * strlen(path));
+    char *uri = malloc(sizeof head + 3 * strlen(path) + strlen(parameters) + strlen(value));
     if (uri == NULL) {
         return NULL;
     }
@@ -177,8 +180,13 @@ char *dsq_sqlite_immutable_uri(const char *path)
     for (const char *c = path; *c != '\0'; c++) {
         end += is_plain(*c) ? sprintf(end, "%c", *c) : sprintf(end, "%%%02X", (unsigned char)*c);
     }
-    strcpy(end, tail);
+    strcpy(stpcpy(end, parameters), value);
     return uri;
+}
+
+char *dsq_sqlite_immutable_uri(const char *path)
+{
+    return dsq_sqlite_uri(path, "?immutable=", "1");
 }
 
 struct dsq_file_identity dsq_sqlite_identify(const char *path, const char *suffix)

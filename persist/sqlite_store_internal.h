@@ -14,6 +14,7 @@
 #include "core/bytes.h"
 #include "core/status.h"
 #include "persist/owner_lock.h"
+#include "persist/sealed_vfs.h"
 #include "persist/store.h"
 
 struct sqlite3;
@@ -65,7 +66,11 @@ struct dsq_sqlite_store {
     const char *path; /* the lock's */
     bool readonly;
     bool synchronous_normal;
-    bool remove_if_empty; /* made by an open that has not succeeded yet */
+    bool remove_if_empty;    /* made by an open that has not succeeded yet */
+    struct dsq_vault *vault; /* NULL: a plain file */
+    struct dsq_sealed_vfs *vfs;
+    bool is_created_sealed; /* by this open, whose superblock does not say so yet */
+    int newest_superblock;  /* which of its copies */
 
     /* Writes, for one thread at a time.  A readonly store uses its own while opening only. */
     struct sqlite3 *db;
@@ -108,9 +113,11 @@ int dsq_sqlite_error(struct sqlite3 *db, int result, const char *operation, cons
 
 /*
  * Opens a connection with the settings that all of ours share.  source is a path or a URI, flags
- * are SQLite's.  A read-only connection never checkpoints.  *db is NULL on failure.
+ * are SQLite's; vfs NULL: a plain file.  A read-only connection never checkpoints.  *db is NULL on
+ * failure.
  */
-int dsq_sqlite_connect(const char *source, int flags, struct sqlite3 **db, struct dsq_error *error);
+int dsq_sqlite_connect(const char *source, int flags, const struct dsq_sealed_vfs *vfs,
+                       struct sqlite3 **db, struct dsq_error *error);
 
 int dsq_sqlite_prepare(struct sqlite3 *db, const char *sql, const char *path,
                        struct sqlite3_stmt **statement, struct dsq_error *error);
@@ -122,6 +129,9 @@ int dsq_sqlite_query_number(struct sqlite3 *db, const char *sql, const char *pat
 /* Binds bytes as a BLOB without copying; the empty ones too, never as NULL.  SQLite's result. */
 int dsq_sqlite_bind(struct sqlite3_stmt *statement, int index, struct dsq_bytes bytes);
 
+/* A URI that names path, with parameters and their last value behind it; NULL: out of memory. */
+char *dsq_sqlite_uri(const char *path, const char *parameters, const char *value);
+
 /* A URI that opens path as a file that nobody can change, or NULL when out of memory. */
 char *dsq_sqlite_immutable_uri(const char *path);
 
@@ -130,6 +140,16 @@ uint64_t dsq_sqlite_file_size(const char *path, const char *suffix);
 
 /* Which file path, with suffix appended, names; inode 0 if none. */
 struct dsq_file_identity dsq_sqlite_identify(const char *path, const char *suffix);
+
+/* ---- sqlite_store_open.c ---- */
+
+/* Writes the superblock that the vault has next; `newest` is the copy that counts now. */
+int dsq_sqlite_write_superblock(const char *path, struct dsq_vault *vault, bool complete,
+                                int *newest, struct dsq_error *error);
+
+/* Makes the tables in an empty file. */
+int dsq_sqlite_create_tables(struct sqlite3 *db, bool sealed, const char *path,
+                             struct dsq_error *error);
 
 /* ---- sqlite_store_probe.c ---- */
 
@@ -144,7 +164,7 @@ int dsq_sqlite_probe_path(const char *path, bool readonly, enum dsq_sqlite_kind 
                           struct dsq_error *error);
 
 /*
- * Finds out whose a filled file is without changing it or leaving anything beside it.  The caller
+ * Finds out whose a filled, plain file is without changing it or leaving anything beside it.  The caller
  * owns it (persist/owner_lock.h).  DSQ_OK: ours, or a creation that SQLite has yet to roll back.
  *
  * DSQ_ERR_FORMAT    no database, not ours, or of a newer format
@@ -182,10 +202,21 @@ int dsq_sqlite_reader_journal(struct dsq_reader *reader, uint64_t after,
                               dsq_journal_row_visitor visitor, void *context,
                               struct dsq_error *error);
 
-/* ---- sqlite_store_maintenance.c ---- */
+/* ---- sqlite_store_copy.c ---- */
 
 int dsq_sqlite_backup(struct dsq_store *store, const char *path, bool overwrite,
                       const struct dsq_store_progress *progress, struct dsq_error *error);
+
+/* Opens a connection that reads one snapshot until it is closed. */
+int dsq_sqlite_open_snapshot(struct dsq_sqlite_store *self, struct sqlite3 **db,
+                             struct dsq_error *error);
+
+/* Whether the caller wants to go on; the error if not. */
+bool dsq_sqlite_report(const struct dsq_store_progress *progress, uint64_t done, uint64_t total);
+int dsq_sqlite_cancelled(const char *what, const char *path, struct dsq_error *error);
+
+/* ---- sqlite_store_maintenance.c ---- */
+
 int dsq_sqlite_verify(struct dsq_store *store, const struct dsq_store_progress *progress,
                       struct dsq_error *error);
 int dsq_sqlite_compact(struct dsq_store *store, const struct dsq_store_progress *progress,

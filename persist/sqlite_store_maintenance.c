@@ -1,195 +1,21 @@
 /*
- * Backup, verification, compaction.
+ * Verification and compaction.
  *
- * The first two read one snapshot through a connection of their own, while readers and writers go on;
- * as long as they read, the WAL cannot begin anew and grows.
+ * The former reads one snapshot through a connection of its own, while readers and writers go on; as
+ * long as it reads, the WAL cannot begin anew and grows.
  */
 #include "persist/sqlite_store_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "core/error.h"
 #include "persist/journal.h"
 
-/* Pages copied, rows looked at and SQLite's own steps between two reports. */
-#define BACKUP_PAGES 256
+/* Rows looked at and SQLite's own steps between two reports. */
 #define VERIFY_ROWS 1024
 #define STEPS 100000
-
-static int cancelled(const char *what, const char *path, struct dsq_error *error)
-{
-    return dsq_error_set(error, DSQ_ERR_CANCELLED, "%s of %s was cancelled", what, path);
-}
-
-/* Whether the caller wants to go on. */
-static bool report(const struct dsq_store_progress *progress, uint64_t done, uint64_t total)
-{
-    return progress->report == NULL || progress->report(progress->context, done, total) == 0;
-}
-
-/* ---- backup ---- */
-
-static int sync_path(const char *path, int flags, struct dsq_error *error)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    int failed = fd < 0 || fsync(fd) != 0 ? errno : 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    errno = failed;
-    return failed == 0 ? DSQ_OK : dsq_error_set(error, DSQ_ERR_IO, "cannot sync %s: %m", path);
-}
-
-static int sync_directory_of(const char *path, struct dsq_error *error)
-{
-    char directory[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int length = slash != NULL ? (int)(slash - path) + 1 : 0;
-    snprintf(directory, sizeof directory, "%.*s", length, path);
-    return sync_path(length > 0 ? directory : ".", O_RDONLY | O_DIRECTORY, error);
-}
-
-/* Opens a connection that reads one snapshot until it is closed. */
-static int open_snapshot(struct dsq_sqlite_store *self, struct sqlite3 **db,
-                         struct dsq_error *error)
-{
-    int status = dsq_sqlite_connect(self->readers.source, self->readers.flags, db, error);
-    if (status != DSQ_OK) {
-        return status;
-    }
-    int result = sqlite3_exec(*db, "BEGIN; SELECT count(*) FROM meta", NULL, NULL, NULL);
-    if (result != SQLITE_OK) {
-        status = dsq_sqlite_error(*db, result, "begin to read", self->path, error);
-        sqlite3_close(*db);
-    }
-    return status;
-}
-
-static int copy_pages(struct sqlite3 *from, struct sqlite3 *to, const char *path,
-                      const struct dsq_store_progress *progress, struct dsq_error *error)
-{
-    struct sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
-    int result = SQLITE_OK;
-    bool goes_on = true;
-    while (backup != NULL && result == SQLITE_OK && goes_on) {
-        result = sqlite3_backup_step(backup, BACKUP_PAGES);
-        uint64_t total = (uint64_t)sqlite3_backup_pagecount(backup);
-        goes_on = report(progress, total - (uint64_t)sqlite3_backup_remaining(backup), total);
-    }
-    int finished = sqlite3_backup_finish(backup);
-    if (!goes_on) {
-        return cancelled("the backup", path, error);
-    }
-    if (result == SQLITE_DONE && finished == SQLITE_OK) {
-        return DSQ_OK;
-    }
-    return dsq_sqlite_error(to, sqlite3_extended_errcode(to), "write the backup", path, error);
-}
-
-/* Copies the snapshot into an empty file and has it on disk. */
-static int fill_copy(struct dsq_sqlite_store *self, const char *path,
-                     const struct dsq_store_progress *progress, struct dsq_error *error)
-{
-    struct sqlite3 *from;
-    struct sqlite3 *to = NULL;
-    int status = open_snapshot(self, &from, error);
-    if (status != DSQ_OK) {
-        return status;
-    }
-    int result = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (result == SQLITE_OK) {
-        result =
-            sqlite3_exec(to, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", NULL, NULL, NULL);
-    }
-    status = result == SQLITE_OK ? copy_pages(from, to, path, progress, error)
-                                 : dsq_sqlite_error(to, result, "create the backup", path, error);
-    sqlite3_close(to);
-    sqlite3_close(from);
-    return status == DSQ_OK ? sync_path(path, O_RDWR, error) : status;
-}
-
-static int put_in_place(const char *copy, const char *path, bool overwrite, struct dsq_error *error)
-{
-    int result = overwrite ? rename(copy, path) : link(copy, path);
-    if (result != 0) {
-        int status = errno == EEXIST ? DSQ_ERR_CANTOPEN : DSQ_ERR_IO;
-        return dsq_error_set(error, status, "cannot put the backup at %s: %m", path);
-    }
-    if (!overwrite) {
-        unlink(copy);
-    }
-    return sync_directory_of(path, error);
-}
-
-/* What is to be overwritten must not be this store, nor have a log that would belong to the copy. */
-static int check_target(const struct dsq_sqlite_store *self, const char *path, bool overwrite,
-                        struct dsq_error *error)
-{
-    struct dsq_file_identity target = dsq_sqlite_identify(path, "");
-    struct dsq_file_identity own = dsq_sqlite_identify(self->path, "");
-    if (target.inode == 0) {
-        return DSQ_OK;
-    }
-    if (target.inode == own.inode && target.device == own.device) {
-        return dsq_error_set(error, DSQ_ERR_INVALID, "%s is the store itself", path);
-    }
-    if (!overwrite) {
-        return dsq_error_set(error, DSQ_ERR_CANTOPEN, "%s is there already", path);
-    }
-    if (dsq_sqlite_file_size(path, "-wal") != 0) {
-        return dsq_error_set(error, DSQ_ERR_LOCKED,
-                             "%s has a write-ahead log: it is open, or was not closed", path);
-    }
-    return DSQ_OK;
-}
-
-static int make_copy(struct dsq_sqlite_store *self, const char *path, bool overwrite,
-                     const struct dsq_store_progress *progress, struct dsq_error *error)
-{
-    char copy[PATH_MAX];
-    if (snprintf(copy, sizeof copy, "%s.XXXXXX", path) >= (int)sizeof copy) {
-        return dsq_error_set(error, DSQ_ERR_CANTOPEN, "the path is too long: %s", path);
-    }
-    int fd = mkostemp(copy, O_CLOEXEC);
-    if (fd < 0) {
-        int status = errno == ENOSPC || errno == EDQUOT ? DSQ_ERR_FULL : DSQ_ERR_CANTOPEN;
-        return dsq_error_set(error, status, "cannot create %s: %m", copy);
-    }
-    close(fd);
-    int status = fill_copy(self, copy, progress, error);
-    if (status == DSQ_OK) {
-        status = put_in_place(copy, path, overwrite, error);
-    }
-    if (status != DSQ_OK) {
-        unlink(copy);
-    }
-    return status;
-}
-
-int dsq_sqlite_backup(struct dsq_store *store, const char *path, bool overwrite,
-                      const struct dsq_store_progress *progress, struct dsq_error *error)
-{
-    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
-    struct dsq_owner_lock *lock = NULL;
-    int status = check_target(self, path, overwrite, error);
-    if (status == DSQ_OK && overwrite) {
-        status = dsq_owner_lock_acquire(path, false, &lock, error);
-    }
-    if (status == DSQ_OK) {
-        status = make_copy(self, path, overwrite, progress, error);
-    }
-    dsq_owner_lock_release(lock);
-    return status;
-}
 
 /* ---- verification ---- */
 
@@ -207,7 +33,7 @@ static int on_steps(void *context)
 {
     struct verification *verification = context;
     verification->cancelled =
-        !report(verification->progress, verification->seen, verification->rows);
+        !dsq_sqlite_report(verification->progress, verification->seen, verification->rows);
     return verification->cancelled;
 }
 
@@ -222,7 +48,7 @@ static int damaged(const struct verification *verification, struct dsq_error *er
 static int failed(const struct verification *verification, int result, struct dsq_error *error)
 {
     if (result == SQLITE_INTERRUPT && verification->cancelled) {
-        return cancelled("the verification", verification->path, error);
+        return dsq_sqlite_cancelled("the verification", verification->path, error);
     }
     return dsq_sqlite_error(verification->db, result, "verify", verification->path, error);
 }
@@ -273,7 +99,7 @@ static int verify_rows(struct verification *verification, struct dsq_error *erro
                 damaged(verification, error, fault, (uint64_t)sqlite3_column_int64(statement, 0));
         }
         if (++verification->seen % VERIFY_ROWS == 0 && on_steps(verification)) {
-            status = cancelled("the verification", verification->path, error);
+            status = dsq_sqlite_cancelled("the verification", verification->path, error);
         }
     }
     if (status == DSQ_OK && result != SQLITE_DONE) {
@@ -323,7 +149,7 @@ int dsq_sqlite_verify(struct dsq_store *store, const struct dsq_store_progress *
 {
     struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
     struct verification verification = {.progress = progress, .path = self->path};
-    int status = open_snapshot(self, &verification.db, error);
+    int status = dsq_sqlite_open_snapshot(self, &verification.db, error);
     if (status != DSQ_OK) {
         return status;
     }
@@ -340,7 +166,7 @@ int dsq_sqlite_verify(struct dsq_store *store, const struct dsq_store_progress *
         status = verify_journal(&verification, error);
     }
     if (status == DSQ_OK && on_steps(&verification)) {
-        status = cancelled("the verification", self->path, error);
+        status = dsq_sqlite_cancelled("the verification", self->path, error);
     }
     sqlite3_close(verification.db);
     return status;
@@ -357,7 +183,7 @@ struct compaction {
 static int on_compaction(void *context)
 {
     struct compaction *compaction = context;
-    compaction->cancelled = !report(compaction->progress, ++compaction->reports, 0);
+    compaction->cancelled = !dsq_sqlite_report(compaction->progress, ++compaction->reports, 0);
     return compaction->cancelled;
 }
 
@@ -373,7 +199,7 @@ int dsq_sqlite_compact(struct dsq_store *store, const struct dsq_store_progress 
                               NULL, NULL, NULL);
     sqlite3_progress_handler(self->db, 0, NULL, NULL);
     if (result == SQLITE_INTERRUPT && compaction.cancelled) {
-        status = cancelled("the compaction", self->path, error);
+        status = dsq_sqlite_cancelled("the compaction", self->path, error);
     } else if (result != SQLITE_OK) {
         status = dsq_sqlite_error(self->db, result, "compact", self->path, error);
     }

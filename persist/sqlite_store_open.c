@@ -109,7 +109,7 @@ static int execute(struct dsq_sqlite_store *self, const char *sql, const char *o
 
 static int connect_writer(struct dsq_sqlite_store *self, struct dsq_error *error)
 {
-    int status = dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, &self->db, error);
+    int status = dsq_sqlite_connect(self->path, SQLITE_OPEN_READWRITE, self->vfs, &self->db, error);
     /* Creating is done with FULL in any case. */
     self->syncs = true;
     return status == DSQ_OK ? execute(self, "PRAGMA synchronous=FULL", "configure", error) : status;
@@ -117,15 +117,31 @@ static int connect_writer(struct dsq_sqlite_store *self, struct dsq_error *error
 
 static int connect_reader(struct dsq_sqlite_store *self, struct dsq_error *error)
 {
-    return dsq_sqlite_connect(self->readers.source, self->readers.flags, &self->db, error);
+    return dsq_sqlite_connect(self->readers.source, self->readers.flags, self->vfs, &self->db,
+                              error);
+}
+
+int dsq_sqlite_create_tables(struct sqlite3 *db, bool sealed, const char *path,
+                             struct dsq_error *error)
+{
+    if (sealed) {
+        int seal_bytes = DSQ_SEAL_BYTES;
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &seal_bytes);
+    }
+    int result = sqlite3_exec(db, create_sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? DSQ_OK
+                               : dsq_sqlite_error(db, result, "create the tables", path, error);
 }
 
 static int create_tables_if_empty(struct dsq_sqlite_store *self, struct dsq_error *error)
 {
     uint64_t pages;
     int status = query(self, "PRAGMA page_count", &pages, error);
+    if (status == DSQ_OK && pages == 0 && self->vfs != NULL && !self->is_created_sealed) {
+        return dsq_error_set(error, DSQ_ERR_CORRUPT, "the pages of %s were cut off", self->path);
+    }
     if (status == DSQ_OK && pages == 0) {
-        status = execute(self, create_sql, "create the tables", error);
+        status = dsq_sqlite_create_tables(self->db, self->vfs != NULL, self->path, error);
     }
     return status;
 }
@@ -159,6 +175,17 @@ static int enter_wal_mode(struct dsq_sqlite_store *self, struct dsq_error *error
                                "%s lies where SQLite cannot keep a write-ahead log", self->path);
     }
     return status;
+}
+
+/* From here on the file is a whole one. */
+static int complete_superblock(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    if (!self->is_created_sealed) {
+        return DSQ_OK;
+    }
+    self->is_created_sealed = false;
+    return dsq_sqlite_write_superblock(self->path, self->vault, true, &self->newest_superblock,
+                                       error);
 }
 
 static int load_meta(struct dsq_sqlite_store *self, struct dsq_error *error)
@@ -206,7 +233,8 @@ static int prepare_writes(struct dsq_sqlite_store *self, struct dsq_error *error
 typedef int (*open_step)(struct dsq_sqlite_store *self, struct dsq_error *error);
 
 static const open_step writer_steps[] = {
-    connect_writer, create_tables_if_empty, check_format, enter_wal_mode, load_meta,
+    connect_writer, create_tables_if_empty, check_format,
+    enter_wal_mode, complete_superblock,    load_meta,
     watch_wal,      prepare_writes,         NULL,
 };
 
@@ -269,6 +297,132 @@ static int probe(const char *path, const struct dsq_sqlite_options *options,
     return status == DSQ_OK ? refuse_absent(path, *kind, options, error) : status;
 }
 
+int dsq_sqlite_write_superblock(const char *path, struct dsq_vault *vault, bool complete,
+                                int *newest, struct dsq_error *error)
+{
+    unsigned char superblock[DSQ_SUPERBLOCK_BYTES];
+    vault->ops->superblock(vault, complete, superblock);
+    return dsq_sealed_header_write(path, superblock, newest, error);
+}
+
+static int seal_new_file(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    int status = self->vault->ops->create(self->vault, error);
+    if (status == DSQ_OK) {
+        status = dsq_sqlite_write_superblock(self->path, self->vault, false,
+                                             &self->newest_superblock, error);
+    }
+    self->is_created_sealed = status == DSQ_OK;
+    return status;
+}
+
+/* Whether the copies of a superblock differ: a change of it was interrupted. */
+static bool copies_differ(const unsigned char *header)
+{
+    return memcmp(header, header + DSQ_SUPERBLOCK_STRIDE, DSQ_SUPERBLOCK_BYTES) != 0;
+}
+
+static int unseal_file(struct dsq_sqlite_store *self, const unsigned char *header,
+                       struct dsq_error *error)
+{
+    struct dsq_unlocked unlocked;
+    int status = self->vault->ops->unlock(self->vault, header, &unlocked, error);
+    if (status != DSQ_OK) {
+        return status;
+    }
+    self->newest_superblock = unlocked.newest;
+    if (!unlocked.complete) {
+        if (self->readonly) {
+            return dsq_error_set(error, DSQ_ERR_FORMAT, "%s was never created to its end",
+                                 self->path);
+        }
+        self->is_created_sealed = true;
+        return dsq_sealed_discard(self->path, error);
+    }
+    if (copies_differ(header) && !self->readonly) {
+        return dsq_sqlite_write_superblock(self->path, self->vault, true, &self->newest_superblock,
+                                           error);
+    }
+    return DSQ_OK;
+}
+
+static bool is_sealed(const unsigned char *header)
+{
+    return memcmp(header, DSQ_SUPERBLOCK_MAGIC, DSQ_SUPERBLOCK_MAGIC_BYTES) == 0 ||
+           memcmp(header + DSQ_SUPERBLOCK_STRIDE, DSQ_SUPERBLOCK_MAGIC,
+                  DSQ_SUPERBLOCK_MAGIC_BYTES) == 0;
+}
+
+/* Whether the creation of a sealed file was cut off before its first superblock was there. */
+static bool is_unwritten(const char *path, const unsigned char *header)
+{
+    static const unsigned char zeros[DSQ_SEALED_HEADER_BYTES];
+    return dsq_sqlite_file_size(path, "") <= DSQ_SEALED_HEADER_BYTES &&
+           memcmp(header, zeros, sizeof zeros) == 0;
+}
+
+/* Whether the file is to be sealed, or is; or why vault and file do not agree. */
+static int check_vault(const struct dsq_sqlite_store *self, const unsigned char *header,
+                       bool *sealed, struct dsq_error *error)
+{
+    *sealed = is_sealed(header);
+    if (*sealed && self->vault == NULL) {
+        return dsq_error_set(error, DSQ_ERR_PASSWORD, "%s is encrypted: it needs a password",
+                             self->path);
+    }
+    if (!*sealed && self->vault != NULL) {
+        int status = dsq_sqlite_probe_file(self->path, error);
+        return status != DSQ_OK
+                   ? status
+                   : dsq_error_set(error, DSQ_ERR_PASSWORD,
+                                   "%s is not encrypted, but a password was given", self->path);
+    }
+    return DSQ_OK;
+}
+
+/* The keys of the file, from its superblock or for a new one. */
+static int take_keys(struct dsq_sqlite_store *self, enum dsq_sqlite_kind kind, bool *sealed,
+                     struct dsq_error *error)
+{
+    unsigned char header[DSQ_SEALED_HEADER_BYTES] = {0};
+    bool is_new = kind != DSQ_SQLITE_FILLED;
+    int status = is_new ? DSQ_OK : dsq_sealed_header_read(self->path, header, error);
+    if (status == DSQ_OK && self->vault != NULL && !self->readonly) {
+        is_new = is_new || is_unwritten(self->path, header);
+    }
+    *sealed = self->vault != NULL;
+    if (status == DSQ_OK && !is_new) {
+        status = check_vault(self, header, sealed, error);
+    }
+    if (status != DSQ_OK || !*sealed) {
+        return status;
+    }
+    return is_new ? seal_new_file(self, error) : unseal_file(self, header, error);
+}
+
+/* A plain file that was encrypted, and then not closed, has left the index of its WAL. */
+static void remove_plain_index(const struct dsq_sqlite_store *self)
+{
+    char name[PATH_MAX];
+    if (snprintf(name, sizeof name, "%s-shm", self->path) < (int)sizeof name) {
+        unlink(name);
+    }
+}
+
+/* Readies the layer that seals, if there is to be one. */
+static int unseal(struct dsq_sqlite_store *self, enum dsq_sqlite_kind kind, struct dsq_error *error)
+{
+    bool sealed;
+    int status = take_keys(self, kind, &sealed, error);
+    if (status != DSQ_OK || !sealed) {
+        return status;
+    }
+    if (!self->readonly) {
+        remove_plain_index(self);
+    }
+    return dsq_sealed_vfs_new(self->vault->ops->codec(self->vault), &self->vfs, error);
+}
+
 static int open_owned(struct dsq_sqlite_store *self, const struct dsq_sqlite_options *options,
                       struct dsq_error *error)
 {
@@ -278,7 +432,10 @@ static int open_owned(struct dsq_sqlite_store *self, const struct dsq_sqlite_opt
         status = create_file(self->path, error);
         self->remove_if_empty = status == DSQ_OK;
     }
-    if (status == DSQ_OK && kind == DSQ_SQLITE_FILLED) {
+    if (status == DSQ_OK) {
+        status = unseal(self, kind, error);
+    }
+    if (status == DSQ_OK && kind == DSQ_SQLITE_FILLED && self->vfs == NULL) {
         status = dsq_sqlite_probe_file(self->path, error);
     }
     if (status == DSQ_OK) {
@@ -298,6 +455,7 @@ static struct dsq_sqlite_store *new_store(const struct dsq_sqlite_options *optio
     self->base.ops = &dsq_sqlite_store_ops;
     self->readonly = options->readonly;
     self->synchronous_normal = options->synchronous_normal;
+    self->vault = options->vault;
     return self;
 }
 

@@ -135,7 +135,7 @@ int dsq_sqlite_probe_file(const char *path, struct dsq_error *error)
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory while opening %s", path);
     }
     sqlite3 *db;
-    int status = dsq_sqlite_connect(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &db, error);
+    int status = dsq_sqlite_connect(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL, &db, error);
     free(uri);
     if (status != DSQ_OK) {
         return status;

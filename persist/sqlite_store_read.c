@@ -55,7 +55,8 @@ static int open_reader(struct dsq_sqlite_store *store, struct dsq_reader **reade
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory while opening %s", store->path);
     }
     made->store = store;
-    int status = dsq_sqlite_connect(store->readers.source, store->readers.flags, &made->db, error);
+    int status = dsq_sqlite_connect(store->readers.source, store->readers.flags, store->vfs,
+                                    &made->db, error);
     if (status == DSQ_OK) {
         status = dsq_sqlite_prepare(made->db, get_sql, store->path, &made->get, error);
     }

@@ -160,6 +160,12 @@ struct dsq_store_ops {
                    struct dsq_error *error);
 
     /*
+     * Writes the superblock that the store's vault has next: keys wrapped anew count from then on, and
+     * after an error perhaps.  DSQ_ERR_UNSUPPORTED for a plain file.  The writer's thread.
+     */
+    int (*reseal)(struct dsq_store *store, struct dsq_error *error);
+
+    /*
      * Closes every connection and frees the store.  All readers must have been released, no
      * transaction be open.  Checkpoints and truncates the WAL if it can; an error there is reported
      * and the data stays in the WAL, which the next open reads.

@@ -209,12 +209,19 @@ int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error);
 
 /*
  * See dsq_store_ops.  Of what was acknowledged before the call a backup holds everything; compacting
- * folds first.  Memory mode: DSQ_ERR_UNSUPPORTED (backup), DSQ_OK.
+ * folds first.  Memory mode: DSQ_ERR_UNSUPPORTED (backup, reseal), DSQ_OK.
  */
 int dsq_tier_backup(struct dsq_tier *tier, const char *path, bool overwrite,
                     const struct dsq_store_progress *progress, struct dsq_error *error);
 int dsq_tier_verify(struct dsq_tier *tier, const struct dsq_store_progress *progress,
                     struct dsq_error *error);
+
+/*
+ * Has the superblock written that the store's vault has once `prepare` has been called, which is if it
+ * can be written at all.
+ */
+int dsq_tier_reseal(struct dsq_tier *tier, int (*prepare)(void *context, struct dsq_error *error),
+                    void *context, struct dsq_error *error);
 int dsq_tier_compact(struct dsq_tier *tier, const struct dsq_store_progress *progress,
                      struct dsq_error *error);
 

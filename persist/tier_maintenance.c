@@ -42,3 +42,24 @@ int dsq_tier_compact(struct dsq_tier *tier, const struct dsq_store_progress *pro
     status = dsq_tier_fold(tier, error);
     return status == DSQ_OK ? dsq_committer_do(tier->committer, compact, &copy, error) : status;
 }
+
+static int reseal(struct dsq_store *store, void *context, struct dsq_error *error)
+{
+    (void)context;
+    return store->ops->reseal(store, error);
+}
+
+int dsq_tier_reseal(struct dsq_tier *tier, int (*prepare)(void *context, struct dsq_error *error),
+                    void *context, struct dsq_error *error)
+{
+    int status;
+
+    if (tier->readonly) {
+        return dsq_error_set(error, DSQ_ERR_READONLY, "the store was opened read-only");
+    }
+    if (tier->committer == NULL) {
+        return dsq_error_set(error, DSQ_ERR_UNSUPPORTED, "in memory mode there is no file");
+    }
+    status = prepare(context, error);
+    return status == DSQ_OK ? dsq_committer_do(tier->committer, reseal, NULL, error) : status;
+}

@@ -155,13 +155,14 @@ static int configure(const struct dsq_options *options, const char *path,
     return DSQ_OK;
 }
 
-static int open_store(const char *path, const struct dsq_options *options, struct dsq_store **store,
-                      struct dsq_error *error)
+static int open_store(const char *path, const struct dsq_options *options, struct dsq_vault *vault,
+                      struct dsq_store **store, struct dsq_error *error)
 {
     struct dsq_sqlite_options sqlite = {
         .readonly = options->readonly != 0,
         .must_exist = options->must_exist != 0,
         .synchronous_normal = options->synchronous == DSQ_SYNCHRONOUS_NORMAL,
+        .vault = vault,
     };
 
     if (path == NULL || path[0] == '\0') {
@@ -170,20 +171,27 @@ static int open_store(const char *path, const struct dsq_options *options, struc
     return dsq_sqlite_store_open(path, &sqlite, store, error);
 }
 
-static int open_tier(const char *path, const struct dsq_options *options, struct dsq_tier **tier,
+static int open_tier(const char *path, const struct dsq_options *options, dsq_db *db,
                      struct dsq_error *error)
 {
     struct dsq_tier_config config = {0};
     struct dsq_store *store = NULL;
     int status = configure(options, path, &config, error);
 
+    if (status == DSQ_OK && config.mode == DSQ_TIER_MEMORY && options->password != NULL) {
+        status = dsq_error_set(error, DSQ_ERR_INVALID,
+                               "a password has nothing to protect in memory mode");
+    }
+    if (status == DSQ_OK) {
+        status = dsq_make_vault(options, &db->vault, error);
+    }
     if (status == DSQ_OK && config.mode != DSQ_TIER_MEMORY) {
-        status = open_store(path, options, &store, error);
+        status = open_store(path, options, db->vault, &store, error);
     }
     if (status != DSQ_OK) {
         return status;
     }
-    status = dsq_tier_open(&config, store, tier, error);
+    status = dsq_tier_open(&config, store, &db->tier, error);
     if (status != DSQ_OK && store != NULL) {
         (void)store->ops->close(store, NULL);
     }
@@ -205,8 +213,9 @@ int dsq_open(const char *path, const struct dsq_options *options, dsq_db **db)
     if (made == NULL) {
         return dsq_error_set(options->error, DSQ_ERR_NOMEM, "out of memory for the handle");
     }
-    status = open_tier(path, options, &made->tier, &error);
+    status = open_tier(path, options, made, &error);
     if (status != DSQ_OK) {
+        dsq_vault_destroy(made->vault);
         free(made);
         return dsq_error_set(options->error, status, "%s", error.message);
     }
@@ -237,6 +246,7 @@ int dsq_close(dsq_db *db)
         dsq_store_release(&db->closing, false);
         return dsq_handle_leave(db, status, &error);
     }
+    dsq_vault_destroy(db->vault);
     pthread_mutex_destroy(&db->error_lock);
     free(db);
     return DSQ_OK;
@@ -248,6 +258,8 @@ static _Atomic(dsq_db *) left_to_parent;
 static void leave_to_parent(dsq_db *db)
 {
     dsq_tier_leave_to_parent(db->tier);
+    dsq_vault_destroy(db->vault); /* the keys are the parent's */
+    db->vault = NULL;
     db->next_left = dsq_load_relaxed(&left_to_parent);
     while (!dsq_cas_acq_rel(&left_to_parent, &db->next_left, db)) {
     }
@@ -263,6 +275,7 @@ void dsq_abandon(dsq_db *db)
         return;
     }
     dsq_tier_abandon(db->tier);
+    dsq_vault_destroy(db->vault);
     pthread_mutex_destroy(&db->error_lock);
     free(db);
 }

@@ -66,6 +66,7 @@ extern "C" {
 
 #define DSQ_KEY_SIZE_MAX ((size_t)64 * 1024)
 #define DSQ_VALUE_SIZE_MAX ((size_t)512 * 1024 * 1024)
+#define DSQ_PASSWORD_SIZE_MAX ((size_t)1024)
 #define DSQ_UNBOUNDED UINT64_MAX
 
 #define DSQ_DEFAULT_HOT_CAPACITY 1000000
@@ -101,9 +102,18 @@ struct dsq_options {
     uint64_t queue_bytes;       /* bytes written and not yet in kv, above which writers wait */
     uint32_t flush_interval_ms; /* lazy: a write waits at most this long for its commit to start */
     uint32_t buffer_size;       /* lazy: so many waiting writes start a commit at once */
-    int manual_flush;        /* lazy: no timer; commits start at flush, close and pressure only */
-    int readonly;            /* several read-only openers, or one writer */
-    int must_exist;          /* do not create a missing file */
+    int manual_flush; /* lazy: no timer; commits start at flush, close and pressure only */
+    int readonly;     /* several read-only openers, or one writer */
+    int must_exist;   /* do not create a missing file */
+    /*
+     * A password of 1 to DSQ_PASSWORD_SIZE_MAX bytes: the file is encrypted with it, or was.  NULL: a
+     * plain file.  Copied into locked memory, and wiped there once the keys are made from it.
+     */
+    const void *password;
+    size_t password_size;
+    /* What a guess at the password costs where one is set: passes over bytes (Argon2id); 0: default. */
+    uint64_t kdf_operations; /* 2 to 64; default 3 */
+    uint64_t kdf_memory;     /* 19 MiB to 1 GiB; default 64 MiB */
     struct dsq_error *error; /* where dsq_open describes its failure; may be NULL; not kept */
 };
 
@@ -124,7 +134,9 @@ DSQ_API const char *dsq_strstatus(int status);
  * DSQ_ERR_CANTOPEN  it is missing (must_exist), a directory, or may not be opened
  * DSQ_ERR_READONLY  it, or its directory, cannot be written and readonly was not asked for
  * DSQ_ERR_FORMAT    it is no database, not of this library, or of a newer format; not touched
- * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM
+ * DSQ_ERR_PASSWORD  it is encrypted and the password wrong or missing; or it is plain and there is a
+ *                   password; not touched
+ * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM; DSQ_ERR_UNSUPPORTED
  */
 DSQ_API DSQ_MUST_CHECK int dsq_open(const char *path, const struct dsq_options *options,
                                     dsq_db **db);
@@ -389,6 +401,32 @@ DSQ_API DSQ_MUST_CHECK int dsq_verify(dsq_db *db, dsq_progress progress, void *c
  * on an error nothing is lost.
  */
 DSQ_API DSQ_MUST_CHECK int dsq_compact(dsq_db *db, dsq_progress progress, void *context);
+
+/*
+ * Gives an encrypted store another password; no page is written anew.  Whoever has the old password and
+ * a copy of the file as it was can read that, and with the keys in it what the file holds later: to
+ * shut them out, decrypt and encrypt again.  When the process or the machine dies meanwhile, and on an
+ * error of writing, it is the old or the new password that opens the file.
+ *
+ * DSQ_ERR_UNSUPPORTED  it is not encrypted
+ * DSQ_ERR_INVALID      the password is empty or too long
+ * DSQ_ERR_READONLY, and the errors of writing
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_rekey(dsq_db *db, const void *password, size_t password_size);
+
+/*
+ * Encrypts the plain file at path, or decrypts the encrypted one, with the password, the limits and the
+ * error of options (which says nothing else here): writes it anew beside itself and puts it into its
+ * place at once.  Nobody may have it open.  On an error, and when the process or the machine
+ * dies, the file is what it was.  What it was before may stay readable in the free space of the disk.
+ *
+ * DSQ_ERR_PASSWORD  wrong; or the file is encrypted already, or is not
+ * DSQ_ERR_CANCELLED, and the errors of dsq_open and dsq_backup
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_encrypt(const char *path, const struct dsq_options *options,
+                                       dsq_progress progress, void *context);
+DSQ_API DSQ_MUST_CHECK int dsq_decrypt(const char *path, const struct dsq_options *options,
+                                       dsq_progress progress, void *context);
 
 enum dsq_store_state {
     DSQ_STATE_OPEN = 0,

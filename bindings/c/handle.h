@@ -9,10 +9,12 @@
 #include "bindings/c/dictsqlite.h"
 #include "core/atomic.h"
 #include "core/bytes.h"
+#include "core/codec.h"
 #include "persist/tier.h"
 
 struct dsq_db {
     struct dsq_tier *tier;
+    struct dsq_vault *vault;  /* NULL: not encrypted */
     uint64_t fork_generation; /* of the process that opened it */
     _Atomic bool closing;
     _Atomic int64_t pins; /* views and cursors that are open */
@@ -36,6 +38,10 @@ int dsq_handle_copy_out(dsq_db *db, struct dsq_record *record, int status, void 
 
 /* Keeps *error, completed if it does not describe the status, as the last error; returns status. */
 int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error);
+
+/* The vault that options ask for; NULL if they have no password. */
+int dsq_make_vault(const struct dsq_options *options, struct dsq_vault **vault,
+                   struct dsq_error *error);
 
 /* DSQ_ERR_INVALID for NULL with a size, DSQ_ERR_TOO_BIG above the limit; the message names `what`. */
 int dsq_check_bytes(struct dsq_bytes bytes, size_t limit, const char *what,

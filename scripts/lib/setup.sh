@@ -73,6 +73,7 @@ require_build_packages()
     need_module liburcu-bp liburcu-dev
     need_module ck libck-dev
     need_module sqlite3 libsqlite3-dev
+    need_module libsodium libsodium-dev
     need_module libxxhash libxxhash-dev
     need_module criterion libcriterion-dev
     need_module jansson libjansson-dev

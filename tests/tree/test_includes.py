@@ -31,7 +31,8 @@ FOREIGN = (
     (r"jansson\.h", ("stress/history.c",)),
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
-                           "persist/sealed_vfs.c", "stress/stored.c",
+                           "persist/sealed_*.c", "persist/sealed_internal.h",
+                           "stress/stored.c",
                            "stress/fault_vfs.c", "stress/fault_malloc.c", "stress/faults.c", "tests/*",
                            # SQLite by itself, which bench/durable is measured beside.
                            "bench/durable_sqlite.c")),
