@@ -1,4 +1,5 @@
-/* Shared by the parts of the sealed VFS: sealed_vfs.c, sealed_wal.c, sealed_shm.c, sealed_memory.c. */
+/* Shared by the parts of the sealed VFS: sealed_vfs.c, sealed_wal.c, sealed_shm.c,
+ * sealed_cache.c, sealed_memory.c. */
 #ifndef DSQ_PERSIST_SEALED_INTERNAL_H
 #define DSQ_PERSIST_SEALED_INTERNAL_H
 
@@ -25,11 +26,14 @@ struct sealed_shm {
     unsigned users; /* files that have a region mapped */
 };
 
+struct dsq_sealed_cache;
+
 struct dsq_sealed_vfs {
     sqlite3_vfs base;
     sqlite3_vfs *real;
     struct dsq_codec *codec;
     struct sealed_shm shm;
+    struct dsq_sealed_cache *cache; /* of the main file */
     /* The salts of the log's header.  Set before any frame of that generation is touched: relaxed. */
     _Atomic uint64_t wal_generation;
     /* The last piece that did not open: two words for an error's message, relaxed. */
@@ -94,6 +98,23 @@ int dsq_sealed_shm_map(sqlite3_file *base, int region, int size, int extend,
 int dsq_sealed_shm_lock(sqlite3_file *base, int offset, int count, int flags);
 void dsq_sealed_shm_barrier(sqlite3_file *base);
 int dsq_sealed_shm_unmap(sqlite3_file *base, int delete);
+
+/* ---- sealed_cache.c ---- */
+
+/* Pages of the main file that are kept opened: 64 MiB. */
+#define DSQ_SEALED_CACHE_PAGES 16384
+
+struct dsq_sealed_cache *dsq_sealed_cache_new(void);
+
+/* Wipes what is in it.  NULL is allowed. */
+void dsq_sealed_cache_free(struct dsq_sealed_cache *cache);
+
+/* Of the page at index, counted from 0.  Any thread. */
+bool dsq_sealed_cache_get(struct dsq_sealed_cache *cache, int64_t index, unsigned char *bytes);
+void dsq_sealed_cache_put(struct dsq_sealed_cache *cache, int64_t index,
+                          const unsigned char *bytes);
+void dsq_sealed_cache_forget(struct dsq_sealed_cache *cache, int64_t index);
+void dsq_sealed_cache_forget_from(struct dsq_sealed_cache *cache, int64_t index);
 
 /* ---- sealed_memory.c ---- */
 

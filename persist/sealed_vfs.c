@@ -61,6 +61,10 @@ static struct dsq_seal_place place_of(const struct sealed_file *file, int64_t in
 static int read_page(struct sealed_file *file, int64_t index, unsigned char *page)
 {
     struct dsq_seal_place place = place_of(file, index);
+    bool is_main = file->kind == DSQ_SEAL_PAGE;
+    if (is_main && dsq_sealed_cache_get(file->vfs->cache, index, page)) {
+        return SQLITE_OK;
+    }
     int result = dsq_sealed_read(file, page, PAGE_BYTES, file->first + index * PAGE_BYTES);
     if (result != SQLITE_OK) {
         return result;
@@ -70,6 +74,9 @@ static int read_page(struct sealed_file *file, int64_t index, unsigned char *pag
         return dsq_sealed_fail(file, &place);
     }
     memset(page + CONTENT_BYTES, 0, DSQ_SEAL_BYTES);
+    if (is_main) {
+        dsq_sealed_cache_put(file->vfs->cache, index, page);
+    }
     return SQLITE_OK;
 }
 
@@ -152,12 +159,19 @@ static int main_write(sqlite3_file *base, const void *bytes, int size, sqlite3_i
                                 file->page + CONTENT_BYTES)) {
         return SQLITE_IOERR_WRITE;
     }
-    return dsq_sealed_write(file, file->page, PAGE_BYTES, file->first + offset);
+    int result = dsq_sealed_write(file, file->page, PAGE_BYTES, file->first + offset);
+    if (file->kind == DSQ_SEAL_PAGE) {
+        dsq_sealed_cache_forget(file->vfs->cache, offset / PAGE_BYTES);
+    }
+    return result;
 }
 
 static int main_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
     struct sealed_file *file = sealed_file_of(base);
+    if (file->kind == DSQ_SEAL_PAGE) {
+        dsq_sealed_cache_forget_from(file->vfs->cache, size / PAGE_BYTES);
+    }
     return file->real->pMethods->xTruncate(file->real, file->first + size);
 }
 
@@ -352,16 +366,20 @@ int dsq_sealed_vfs_new(struct dsq_codec *codec, struct dsq_sealed_vfs **vfs,
 {
     static _Atomic uint64_t made_before;
     struct dsq_sealed_vfs *made = calloc(1, sizeof *made);
-    if (made == NULL || dsq_sealed_shm_init(&made->shm) != DSQ_OK) {
+    struct dsq_sealed_cache *cache = dsq_sealed_cache_new();
+    if (made == NULL || cache == NULL || dsq_sealed_shm_init(&made->shm) != DSQ_OK) {
+        dsq_sealed_cache_free(cache);
         free(made);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a file system");
     }
     made->codec = codec;
+    made->cache = cache;
     made->real = sqlite3_vfs_find(NULL);
     snprintf(made->name, sizeof made->name, "dsq-sealed-%llu",
              (unsigned long long)dsq_add_relaxed(&made_before, 1));
     made->base = describe(made);
     if (made->real == NULL || sqlite3_vfs_register(&made->base, 0) != SQLITE_OK) {
+        dsq_sealed_cache_free(cache);
         dsq_sealed_shm_fini(&made->shm);
         free(made);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "SQLite takes no further file system");
@@ -374,6 +392,7 @@ void dsq_sealed_vfs_free(struct dsq_sealed_vfs *vfs)
 {
     if (vfs != NULL) {
         sqlite3_vfs_unregister(&vfs->base);
+        dsq_sealed_cache_free(vfs->cache);
         dsq_sealed_shm_fini(&vfs->shm);
         free(vfs);
     }
