@@ -21,6 +21,7 @@
 #include "stress/crash_judge.h"
 #include "stress/crash_writer.h"
 #include "stress/options.h"
+#include "stress/password.h"
 #include "stress/random.h"
 #include "stress/stored.h"
 #include "stress/verdict.h"
@@ -41,6 +42,7 @@ struct parameters {
     uint64_t threads;
     uint64_t seed;
     uint64_t capacity;
+    uint64_t encrypt;
     int mode;
     const char *path;
 };
@@ -80,6 +82,7 @@ static struct crash_page *page_new(const struct parameters *parameters, int *fd)
         page->threads = parameters->threads;
         page->capacity = parameters->capacity;
         page->mode = parameters->mode;
+        page->encrypt = parameters->encrypt;
         page->kill_stage = -1;
     }
     return page;
@@ -284,6 +287,7 @@ int main(int argc, char **argv)
         {"threads", STRESS_NUMBER, &parameters.threads, "threads of the writer"},
         {"seed", STRESS_NUMBER, &parameters.seed, "of all random choices; 0: a fresh one"},
         {"capacity", STRESS_NUMBER, &parameters.capacity, "hot records, or unbounded"},
+        {"encrypt", STRESS_NUMBER, &parameters.encrypt, STRESS_ENCRYPT_MEANING},
         {"mode", STRESS_MODE, &parameters.mode, "writethrough or lazy"},
         {"path", STRESS_TEXT, &parameters.path, "a file that does not exist"},
     };

@@ -36,6 +36,7 @@ struct crash_page {
     uint64_t capacity;
     int mode;
     int synchronous;
+    uint64_t encrypt;    /* 1: with a password */
     int kill_stage;      /* enum dsq_stage at which the writer kills itself; negative: none */
     uint64_t kill_count; /* at which passage of it */
     _Atomic uint64_t round;

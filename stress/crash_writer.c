@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "stress/password.h"
 #include "stress/random.h"
 #include "stress/verdict.h"
 
@@ -31,6 +32,7 @@ int crash_database_open(const struct crash_page *page, const char *path, dsq_db 
         .buffer_size = BUFFER_SIZE,
         .error = &error,
     };
+    stress_encrypt(&options, page->encrypt);
     int status = dsq_open(path, &options, db);
     if (status != DSQ_OK) {
         stress_violation("dsq_open returned %s: %s", dsq_strstatus(status), error.message);

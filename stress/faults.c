@@ -18,6 +18,7 @@
 #include "stress/fault_malloc.h"
 #include "stress/fault_vfs.h"
 #include "stress/options.h"
+#include "stress/password.h"
 #include "stress/random.h"
 #include "stress/stored.h"
 #include "stress/verdict.h"
@@ -207,9 +208,12 @@ static bool walk(struct life *life)
     return good;
 }
 
+static uint64_t encrypt;
+
 static int open_store(struct life *life, struct dsq_error *error)
 {
     struct dsq_options options = {.hot_capacity = 4, .error = error};
+    stress_encrypt(&options, encrypt);
     return dsq_open(life->path, &options, &life->db);
 }
 
@@ -416,11 +420,12 @@ int main(int argc, char **argv)
     uint64_t stride = 7;
     const struct stress_option options[] = {
         {"stride", STRESS_NUMBER, &stride, "visit every so many-th call; 1: every call"},
+        {"encrypt", STRESS_NUMBER, &encrypt, STRESS_ENCRYPT_MEANING},
     };
-    if (!stress_options_parse(argc, argv, options, 1) || stride == 0) {
+    if (!stress_options_parse(argc, argv, options, 2) || stride == 0) {
         return 2;
     }
-    stress_options_print_replay(argv[0], options, 1);
+    stress_options_print_replay(argv[0], options, 2);
     char directory[64];
     struct stat found;
     snprintf(directory, sizeof directory, "%s/dictsqlite-faults-XXXXXX",

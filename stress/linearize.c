@@ -18,6 +18,7 @@
 #include "stress/linearize_kill.h"
 #include "stress/linearize_run.h"
 #include "stress/options.h"
+#include "stress/password.h"
 #include "stress/verdict.h"
 
 #define CAPACITY_CHOSEN 0
@@ -34,6 +35,7 @@ struct parameters {
     uint64_t storm;
     uint64_t whole;
     uint64_t kill;
+    uint64_t encrypt;
     int mode;
     const char *map;
     const char *history;
@@ -154,11 +156,15 @@ static int run_all(struct linearize_run *run, const struct parameters *parameter
     static struct linearize_worker workers[LINEARIZE_THREADS_MAX];
     struct linearize_kill kill = {
         .run = run,
-        .config = {.mode = parameters->mode, .capacity = parameters->capacity, .path = path},
+        .config = {.mode = parameters->mode,
+                   .capacity = parameters->capacity,
+                   .encrypt = parameters->encrypt,
+                   .path = path},
         .seconds = parameters->seconds,
         .work_us = 1000 * parameters->kill,
     };
-    run->file = parameters->mode != DSQ_MODE_MEMORY ? path : NULL;
+    /* An encrypted file cannot be looked into beside the library. */
+    run->file = parameters->mode != DSQ_MODE_MEMORY && !parameters->encrypt ? path : NULL;
     run->workers = workers;
     bool ran = workers_make(run, workers) &&
                (parameters->kill != 0 ? linearize_kill_run(&kill)
@@ -247,6 +253,7 @@ int main(int argc, char **argv)
         {"mode", STRESS_MODE, &parameters.mode, "memory, lazy or writethrough"},
         {"map", STRESS_TEXT, &parameters.map,
          "dictsqlite, table (its hot tier alone) or rculfhash"},
+        {"encrypt", STRESS_NUMBER, &parameters.encrypt, STRESS_ENCRYPT_MEANING},
         {"history", STRESS_TEXT, &parameters.history, "a file for every operation"},
         {"path", STRESS_TEXT, &parameters.path, "a database file that does not exist"},
     };

@@ -6,6 +6,7 @@
 #include <dictsqlite.h>
 
 #include "stress/map_ops.h"
+#include "stress/password.h"
 #include "stress/stored.h"
 #include "stress/verdict.h"
 
@@ -43,6 +44,7 @@ static void *create(const struct map_config *config)
         .error = &error,
     };
     dsq_db *db;
+    stress_encrypt(&options, config->encrypt);
     if (dsq_open(config->path, &options, &db) != DSQ_OK) {
         stress_violation("dsq_open: %s", error.message);
     }

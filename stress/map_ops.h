@@ -40,6 +40,7 @@ struct map_config {
     int mode;             /* enum dsq_persist_mode, for a map that has such */
     uint64_t capacity;    /* records kept in memory; UINT64_MAX: all */
     const char *path;     /* of a map that has a file */
+    uint64_t encrypt;     /* 1: with a password, for a map that has such */
     uint64_t queue_bytes; /* that may wait to be stored; 0: few, so that writers have to wait */
 };
 

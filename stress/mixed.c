@@ -15,6 +15,7 @@
 #include "stress/mixed_record.h"
 #include "stress/mixed_worker.h"
 #include "stress/options.h"
+#include "stress/password.h"
 #include "stress/verdict.h"
 
 #define MEMORY_CHECK_INTERVAL_NS 5000000
@@ -30,6 +31,7 @@ struct parameters {
     uint64_t seed;
     uint64_t capacity;
     uint64_t keys;
+    uint64_t encrypt;
     int mode;
     const char *path;
 };
@@ -45,6 +47,7 @@ static int database_open(const struct parameters *parameters, dsq_db **db)
         .buffer_size = BUFFER_SIZE,
         .error = &error,
     };
+    stress_encrypt(&options, parameters->encrypt);
     int status = dsq_open(parameters->path, &options, db);
     if (status != DSQ_OK) {
         stress_violation("dsq_open of %s: %s", parameters->path, error.message);
@@ -185,6 +188,7 @@ int main(int argc, char **argv)
         {"seed", STRESS_NUMBER, &parameters.seed, "of all random choices; 0: a fresh one"},
         {"capacity", STRESS_NUMBER, &parameters.capacity, "hot records, or unbounded"},
         {"keys", STRESS_NUMBER, &parameters.keys, "distinct keys, at least as many as threads"},
+        {"encrypt", STRESS_NUMBER, &parameters.encrypt, STRESS_ENCRYPT_MEANING},
         {"mode", STRESS_MODE, &parameters.mode, "memory, lazy or writethrough"},
         {"path", STRESS_TEXT, &parameters.path, "a file that does not exist"},
     };

@@ -17,6 +17,7 @@
 #include "stress/crash_writer.h"
 #include "stress/fault_vfs.h"
 #include "stress/options.h"
+#include "stress/password.h"
 #include "stress/power_image.h"
 #include "stress/random.h"
 #include "stress/stored.h"
@@ -30,6 +31,7 @@ struct parameters {
     uint64_t events;
     uint64_t images;
     uint64_t normal;
+    uint64_t encrypt;
     int mode;
 };
 
@@ -104,6 +106,7 @@ static void *witness(void *context)
     copy->threads = page->threads;
     copy->capacity = page->capacity;
     copy->mode = page->mode;
+    copy->encrypt = page->encrypt;
     for (uint64_t i = 0; i < page->threads; i++) {
         const struct crash_thread *from = &page->thread[i];
         struct crash_thread *to = &copy->thread[i];
@@ -264,6 +267,7 @@ static void round_run(const struct parameters *parameters, uint64_t number)
     round->page.threads = parameters->threads;
     round->page.capacity = parameters->capacity;
     round->page.mode = parameters->mode;
+    round->page.encrypt = parameters->encrypt;
     round->page.synchronous =
         parameters->normal != 0 ? DSQ_SYNCHRONOUS_NORMAL : DSQ_SYNCHRONOUS_FULL;
     snprintf(round->directory, sizeof round->directory, "/tmp/dictsqlite-power-XXXXXX");
@@ -306,6 +310,7 @@ int main(int argc, char **argv)
         {"events", STRESS_NUMBER, &parameters.events, "writes, truncations and syncs in a life"},
         {"images", STRESS_NUMBER, &parameters.images, "of the disk, looked at for each life"},
         {"normal", STRESS_NUMBER, &parameters.normal, "1: synchronous=normal"},
+        {"encrypt", STRESS_NUMBER, &parameters.encrypt, STRESS_ENCRYPT_MEANING},
         {"mode", STRESS_MODE, &parameters.mode, "writethrough or lazy"},
     };
     size_t option_count = sizeof options / sizeof options[0];

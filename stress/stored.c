@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include "stress/password.h"
 #include "stress/verdict.h"
 
 #define BUSY_TIMEOUT_MS 10000
@@ -140,7 +141,53 @@ enum map_status stored_walk(const char *path, map_visitor visit, void *context)
     return result == SQLITE_DONE ? MAP_OK : MAP_ERROR;
 }
 
-bool stored_integrity(const char *path)
+static bool file_copy(const char *from, const char *to)
+{
+    unsigned char bytes[65536];
+    FILE *in = fopen(from, "r");
+    FILE *out = in != NULL ? fopen(to, "w") : NULL;
+    size_t size = 0;
+    bool copied = out != NULL;
+    while (copied && (size = fread(bytes, 1, sizeof bytes, in)) > 0) {
+        copied = fwrite(bytes, 1, size, out) == size;
+    }
+    if (in != NULL) {
+        fclose(in);
+    }
+    return out != NULL && fclose(out) == 0 && copied;
+}
+
+static bool is_encrypted(const char *path)
+{
+    char magic[15] = "";
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        (void)!fread(magic, 1, sizeof magic, file);
+        fclose(file);
+    }
+    return memcmp(magic, "dictsqlite seal", sizeof magic) == 0;
+}
+
+/* Makes a plain copy of an encrypted file and its log. */
+static bool decrypt_copy(const char *path, const char *copy)
+{
+    struct dsq_error error = {0};
+    struct dsq_options options = {.error = &error};
+    char log[610];
+    char log_copy[610];
+    snprintf(log, sizeof log, "%s-wal", path);
+    snprintf(log_copy, sizeof log_copy, "%s-wal", copy);
+    stress_encrypt(&options, 1);
+    stored_remove(copy);
+    if (!file_copy(path, copy) || (access(log, F_OK) == 0 && !file_copy(log, log_copy))) {
+        stress_violation("%s cannot be copied", path);
+        return false;
+    }
+    int status = dsq_decrypt(copy, &options, NULL, NULL);
+    return stress_expect(NULL, error.message, status, status == DSQ_OK);
+}
+
+static bool plain_integrity(const char *path)
 {
     sqlite3 *connection = NULL;
     sqlite3_stmt *check = NULL;
@@ -156,6 +203,18 @@ bool stored_integrity(const char *path)
     if (!good) {
         stress_violation("PRAGMA integrity_check of %s: %s", path, answer);
     }
+    return good;
+}
+
+bool stored_integrity(const char *path)
+{
+    char copy[600];
+    if (!is_encrypted(path)) {
+        return plain_integrity(path);
+    }
+    snprintf(copy, sizeof copy, "%s.plain", path);
+    bool good = decrypt_copy(path, copy) && plain_integrity(copy);
+    stored_remove(copy);
     return good;
 }
 

@@ -9,7 +9,10 @@
 /* Visits every record, journaled or in kv, in one read transaction; MAP_ERROR: it has said why. */
 enum map_status stored_walk(const char *path, map_visitor visit, void *context);
 
-/* PRAGMA integrity_check; false: it has said what it answered.  For a file that nobody has open. */
+/*
+ * PRAGMA integrity_check; false: it has said what it answered.  For a file that nobody has open; of an
+ * encrypted one a decrypted copy is looked at.
+ */
 bool stored_integrity(const char *path);
 
 /* Removes a database file and what may lie beside it. */
