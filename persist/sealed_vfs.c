@@ -428,6 +428,37 @@ int dsq_sealed_failure(struct sqlite3 *db, const char *path, struct dsq_error *e
         kinds[kind], (unsigned long long)dsq_load_relaxed(&vfs->failed_number), path);
 }
 
+static bool is_unwritten(const unsigned char *page)
+{
+    static const unsigned char zeros[PAGE_BYTES];
+    return memcmp(page, zeros, sizeof zeros) == 0;
+}
+
+/* What is read while a checkpoint writes may be neither the old page nor the new one: look again. */
+#define LOOKS 5
+
+int dsq_sealed_check_page(struct sqlite3 *db, int64_t index)
+{
+    struct sealed_file *file = NULL;
+    int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, (void *)&file);
+    for (int look = 0; look < LOOKS && result == SQLITE_OK; look++) {
+        struct dsq_seal_place place = place_of(file, index);
+        unsigned char page[PAGE_BYTES];
+        result = dsq_sealed_read(file, page, PAGE_BYTES, file->first + index * PAGE_BYTES);
+        if (result == SQLITE_OK && !is_unwritten(page) &&
+            !file->vfs->codec->open(file->vfs->codec, &place, page, CONTENT_BYTES,
+                                    page + CONTENT_BYTES)) {
+            if (look == LOOKS - 1) {
+                return dsq_sealed_fail(file, &place);
+            }
+            continue;
+        }
+        explicit_bzero(page, sizeof page);
+        break;
+    }
+    return result == SQLITE_IOERR_SHORT_READ ? SQLITE_DONE : result;
+}
+
 /* ---- the superblock's copies ---- */
 
 struct plain_file {

@@ -51,6 +51,12 @@ const char *dsq_sealed_vfs_name(const struct dsq_sealed_vfs *vfs);
  */
 int dsq_sealed_failure(struct sqlite3 *db, const char *path, struct dsq_error *error);
 
+/*
+ * Whether a page of a connection's main file opens, index counted from 0; one that was never written
+ * (all zeros) need not.  SQLITE_DONE behind the last, else SQLite's result.
+ */
+int dsq_sealed_check_page(struct sqlite3 *db, int64_t index);
+
 /* Makes the file of a connection's WAL as long as if SQLite had written to `size`.  SQLite's result. */
 int dsq_sealed_wal_extend(struct sqlite3_file *wal, int64_t size);
 
