@@ -326,9 +326,10 @@ static int unseal_file(struct dsq_sqlite_store *self, const unsigned char *heade
                        struct dsq_error *error)
 {
     struct dsq_unlocked unlocked;
-    int status = self->vault->ops->unlock(self->vault, header, &unlocked, error);
+    struct dsq_error reason = {0};
+    int status = self->vault->ops->unlock(self->vault, header, &unlocked, &reason);
     if (status != DSQ_OK) {
-        return status;
+        return dsq_error_set(error, status, "%s: %.400s", self->path, reason.message);
     }
     self->newest_superblock = unlocked.newest;
     if (!unlocked.complete) {

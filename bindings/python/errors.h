@@ -19,6 +19,8 @@ struct dsq_py_module;
     X(DSQ_PY_CORRUPT_ERROR, "CorruptError", NULL, "The file is damaged.")                          \
     X(DSQ_PY_FORMAT_ERROR, "FormatError", NULL,                                                    \
       "The file is not one of this package, or of a newer format.")                                \
+    X(DSQ_PY_PASSWORD_ERROR, "PasswordError", &PyExc_PermissionError,                              \
+      "The password is wrong or missing, or was given for a file that is not encrypted.")          \
     X(DSQ_PY_CLOSED_ERROR, "ClosedError", &PyExc_ValueError, "The store is not open.")             \
     X(DSQ_PY_TOO_BIG_ERROR, "TooBigError", &PyExc_ValueError,                                      \
       "A key or a value is larger than the limit.")                                                \

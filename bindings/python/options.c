@@ -31,10 +31,15 @@ const char dsq_py_options_doc[] =
     "readonly: nothing is written; several readers may share the file.\n"
     "create: make the file if it is missing.\n"
     "\n"
-    "encryption_password, enable_safe_pickle and safe_pickle_allowed_modules are not supported\n"
-    "yet and raise NotImplementedError.\n"
+    "encryption_password: a str (its UTF-8) or bytes, of 1 to 1024 bytes: the file is encrypted\n"
+    "with it.  Python keeps the object as it is: what must not stay in memory has to be wiped by\n"
+    "whoever made it.\n"
     "\n"
-    "Raises LockedError, FormatError, CorruptError or StorageError if the file cannot be opened.";
+    "enable_safe_pickle and safe_pickle_allowed_modules are not supported yet and raise\n"
+    "NotImplementedError.\n"
+    "\n"
+    "Raises LockedError, PasswordError, FormatError, CorruptError or StorageError if the file\n"
+    "cannot be opened.";
 /* clang-format on */
 
 struct arguments {
@@ -78,9 +83,7 @@ static bool is_given(const PyObject *object)
 static bool refuse_unsupported(const struct arguments *a)
 {
     const char *name = NULL;
-    if (is_given(a->encryption_password)) {
-        name = "encryption_password";
-    } else if (is_given(a->enable_safe_pickle) && a->enable_safe_pickle != Py_False) {
+    if (is_given(a->enable_safe_pickle) && a->enable_safe_pickle != Py_False) {
         name = "enable_safe_pickle";
     } else if (is_given(a->safe_pickle_allowed_modules)) {
         name = "safe_pickle_allowed_modules";
@@ -199,6 +202,13 @@ bool dsq_py_options_parse(PyObject *args, PyObject *kwargs, struct dsq_py_option
     options->native.must_exist = !a.create;
     Py_INCREF(a.path);
     options->path = a.path;
+    if (is_given(a.encryption_password) &&
+        !dsq_py_password_take(&options->password, "encryption_password", a.encryption_password)) {
+        dsq_py_options_release(options);
+        return false;
+    }
+    options->native.password = options->password.bytes;
+    options->native.password_size = options->password.size;
     return true;
 }
 
@@ -206,4 +216,5 @@ void dsq_py_options_release(struct dsq_py_options *options)
 {
     Py_CLEAR(options->path);
     Py_CLEAR(options->encoded);
+    dsq_py_password_release(&options->password);
 }

@@ -8,12 +8,15 @@
 #include <dictsqlite.h>
 #include <stdbool.h>
 
+#include "bindings/python/password.h"
+
 /* The signature in the words of inspect; kept beside the parser so that they cannot part. */
 extern const char dsq_py_options_doc[];
 
 struct dsq_py_options {
     PyObject *path;    /* owned: as given */
     PyObject *encoded; /* owned: bytes in the encoding of the file system, without a NUL */
+    struct dsq_py_password password; /* what native.password points to */
     struct dsq_options native;
 };
 

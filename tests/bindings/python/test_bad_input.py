@@ -148,7 +148,6 @@ def test_an_unknown_choice_is_an_error_that_names_the_option(path, name):
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("encryption_password", "password"),
         ("enable_safe_pickle", True),
         ("safe_pickle_allowed_modules", []),
     ],
@@ -251,6 +250,7 @@ def test_exceptions_have_the_documented_bases():
     bases = {
         "StorageError": OSError,
         "LockedError": OSError,
+        "PasswordError": PermissionError,
         "CorruptError": Exception,
         "FormatError": Exception,
         "ClosedError": ValueError,

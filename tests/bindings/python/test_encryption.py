@@ -1,0 +1,124 @@
+"""encryption_password: what it keeps from whom, and what is refused."""
+
+import sqlite3
+
+import pytest
+
+import dictsqlite
+from dictsqlite import CorruptError, DictSQLite, PasswordError
+
+SECRET = "correct horse"
+VALUE = b"a value that nobody may read"
+
+
+def fill(path, password=SECRET, count=200):
+    with DictSQLite(path, encryption_password=password) as db:
+        db.update((f"a key of mine {i}", VALUE) for i in range(count))
+
+
+def read(path, password=SECRET):
+    with DictSQLite(path, encryption_password=password) as db:
+        return dict(db.items())
+
+
+@pytest.mark.parametrize("mode", ["writethrough", "lazy"])
+def test_what_was_written_is_read_again(path, mode):
+    with DictSQLite(path, persist_mode=mode, encryption_password=SECRET) as db:
+        db["k"] = VALUE
+        db["gone"] = b""
+        del db["gone"]
+    assert read(path) == {"k": VALUE}
+
+
+def test_no_file_shows_keys_values_or_the_password(path):
+    db = DictSQLite(path, encryption_password=SECRET)
+    db.update((f"a key of mine {i}", VALUE) for i in range(200))
+    for look in range(2):
+        names = sorted(path.parent.iterdir())
+        assert path in names
+        for name in names:
+            data = name.read_bytes()
+            for secret in (b"a key of mine", VALUE, SECRET.encode(), b"CREATE TABLE", b"SQLite"):
+                assert secret not in data, (name, secret)
+        if look == 0:
+            db.close()
+
+
+def test_a_password_is_the_bytes_of_its_text(path):
+    fill(path, "pässword")
+    assert len(read(path, "pässword".encode())) == 200
+    assert len(read(path, bytearray("pässword".encode()))) == 200
+    assert len(read(path, memoryview("pässword".encode()))) == 200
+
+
+@pytest.mark.parametrize("wrong", ["Correct horse", "correct horse ", "x", b"\0", "ü"])
+def test_a_wrong_password_is_an_error_that_names_the_file(path, wrong):
+    fill(path)
+    before = path.read_bytes()
+    with pytest.raises(PasswordError, match="store.db.*wrong password"):
+        DictSQLite(path, encryption_password=wrong)
+    assert path.read_bytes() == before
+    assert issubclass(PasswordError, PermissionError)
+
+
+def test_no_password_for_an_encrypted_file_and_one_for_a_plain_file(path):
+    fill(path)
+    with pytest.raises(PasswordError, match="needs a password"):
+        DictSQLite(path)
+    path.unlink()
+    fill(path, None)
+    with pytest.raises(PasswordError, match="not encrypted"):
+        DictSQLite(path, encryption_password=SECRET)
+    assert len(read(path, None)) == 200
+
+
+@pytest.mark.parametrize("password, error", [
+    ("", ValueError), (b"", ValueError), ("x" * 1025, ValueError), (3, TypeError),
+    (["x"], TypeError), ("\udc80", UnicodeEncodeError),
+])
+def test_what_is_no_password_is_refused(path, password, error):
+    with pytest.raises(error):
+        DictSQLite(path, encryption_password=password)
+    assert not path.exists()
+
+
+def test_memory_mode_takes_no_password():
+    with pytest.raises(ValueError, match="memory mode"):
+        DictSQLite(":memory:", encryption_password=SECRET)
+
+
+def test_a_changed_page_is_an_error_and_never_a_missing_key(path):
+    fill(path, count=2000)
+    data = bytearray(path.read_bytes())
+    for at in range(8192 + 100, len(data), 4096):
+        data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptError, match="does not open"):
+        read(path)
+
+
+def test_the_format_is_what_it_says(path):
+    """Opened by a few lines of Python that know nothing but the format."""
+    aead = pytest.importorskip("cryptography.hazmat.primitives.kdf.argon2")
+    encrypted_file = pytest.importorskip("encrypted_file")
+    if not hasattr(aead, "Argon2id"):
+        pytest.skip("this build of cryptography has no Argon2id")
+    fill(path, count=1000)
+    data = path.read_bytes()
+    if int.from_bytes(data[20:24], "little") != 1:
+        pytest.skip("this processor has no AES")
+    superblock, pages = encrypted_file.decrypt(data, SECRET.encode())
+    assert superblock.format == 1
+    assert superblock.operations == 3 and superblock.memory == 64 << 20
+    assert pages[0].startswith(b"SQLite format 3\0")
+    plain = path.with_suffix(".plain")
+    plain.write_bytes(b"".join(pages))
+    connection = sqlite3.connect(plain)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    rows = dict(connection.execute("SELECT key, value FROM kv"))
+    connection.close()
+    assert rows == {f"a key of mine {i}".encode(): VALUE for i in range(1000)}
+
+
+def test_the_exception_is_public():
+    assert "PasswordError" in dictsqlite.__all__
