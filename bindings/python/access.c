@@ -2,9 +2,6 @@
 
 #include "bindings/python/convert.h"
 
-/* From this size on, copying a value takes long enough to let other threads run meanwhile. */
-#define LARGE_VALUE_BYTES ((size_t)64 * 1024)
-
 /* A look at the hot tier: the value as bytes, unless it is large or memory ran out. */
 struct glance {
     PyObject *bytes;
@@ -14,7 +11,7 @@ struct glance {
 static void take_bytes(void *context, const void *value, size_t size)
 {
     struct glance *glance = context;
-    if (size > LARGE_VALUE_BYTES) {
+    if (size > DSQ_PY_LARGE_BYTES) {
         glance->large = true;
     } else {
         glance->bytes = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
@@ -35,8 +32,8 @@ static PyObject *copy_large(struct dsq_py_db *self, const void *value, size_t si
 
 static PyObject *copy_value(struct dsq_py_db *self, const void *value, size_t size)
 {
-    return size > LARGE_VALUE_BYTES ? copy_large(self, value, size)
-                                    : PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+    return size > DSQ_PY_LARGE_BYTES ? copy_large(self, value, size)
+                                     : PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
 }
 
 /* The look-up that may wait. */
@@ -99,7 +96,7 @@ int dsq_py_contains(struct dsq_py_db *self, PyObject *key_object)
 static int put(struct dsq_py_db *self, const struct dsq_py_key *key,
                const struct dsq_py_value *value)
 {
-    if (self->mode != DSQ_MODE_WRITETHROUGH && value->size <= LARGE_VALUE_BYTES) {
+    if (self->mode != DSQ_MODE_WRITETHROUGH && value->size <= DSQ_PY_LARGE_BYTES) {
         int status = dsq_put_nowait(self->db, key->data, key->size, value->data, value->size);
         if (status != DSQ_WOULD_BLOCK) {
             return status;

@@ -10,6 +10,9 @@
 
 #include "bindings/python/handle.h"
 
+/* From this size on, copying takes long enough to let other threads run meanwhile. */
+#define DSQ_PY_LARGE_BYTES ((size_t)64 * 1024)
+
 /* A new reference to the value; NULL without an exception if the key is absent. */
 PyObject *dsq_py_get(struct dsq_py_db *self, PyObject *key);
 

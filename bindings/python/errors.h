@@ -27,7 +27,9 @@ struct dsq_py_module;
     X(DSQ_PY_FORKED_ERROR, "ForkedError", &PyExc_RuntimeError,                                     \
       "The store was opened before a fork; open it again in the child.")                           \
     X(DSQ_PY_TIMED_OUT_ERROR, "TimedOutError", &PyExc_TimeoutError,                                \
-      "The time allowed ran out; nothing was lost, and a later call can wait on.")
+      "The time allowed ran out; nothing was lost, and a later call can wait on.")                 \
+    X(DSQ_PY_CANCELLED_ERROR, "CancelledError", NULL,                                              \
+      "A progress function asked to stop; nothing has changed.")
 
 enum dsq_py_exception {
 #define DSQ_PY_EXCEPTION_ENUM(constant, name, base, doc) constant,

@@ -5,7 +5,7 @@
 
 #include "bindings/python/iterator.h"
 
-/* How long close waits between two looks at pending signals. */
+/* How long a waiting thread sleeps between two looks at pending signals. */
 #define SIGNAL_CHECK_MS 100
 
 int dsq_py_handle_init(struct dsq_py_db *self)
@@ -102,8 +102,7 @@ void dsq_py_notify(struct dsq_py_db *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-/* Waits for a notification, or a moment.  0, or -1 with the exception of a signal handler. */
-static int wait_for_change(struct dsq_py_db *self)
+int dsq_py_wait(struct dsq_py_db *self)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -182,7 +181,7 @@ static int wait_for_rest(struct dsq_py_db *self)
             dsq_py_raise_closed(self);
             return -1;
         }
-        if (wait_for_change(self) < 0) {
+        if (dsq_py_wait(self) < 0) {
             return -1;
         }
     }
@@ -193,7 +192,7 @@ static int close_open_handle(struct dsq_py_db *self)
 {
     begin_change(self, DSQ_PY_CLOSING);
     while (self->calls > 0) {
-        if (wait_for_change(self) < 0) {
+        if (dsq_py_wait(self) < 0) {
             end_change(self, DSQ_PY_OPEN);
             return -1;
         }
@@ -211,10 +210,25 @@ static int close_open_handle(struct dsq_py_db *self)
     return -1;
 }
 
+/* Whether this thread runs a progress function, under whose call it would wait for itself. */
+static bool reports_to_this_thread(const struct dsq_py_db *self)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+    const struct dsq_py_reporting *reporting = self->reportings;
+    while (reporting != NULL && reporting->thread != thread) {
+        reporting = reporting->next;
+    }
+    return reporting != NULL;
+}
+
 int dsq_py_close(struct dsq_py_db *self)
 {
     if (self->phase != DSQ_PY_NEW && self->phase != DSQ_PY_CLOSED && dsq_py_inherited(self)) {
         dsq_py_raise_status(self, DSQ_ERR_FORKED);
+        return -1;
+    }
+    if (reports_to_this_thread(self)) {
+        PyErr_SetString(PyExc_RuntimeError, "a progress function cannot close its store");
         return -1;
     }
     if (wait_for_rest(self) < 0) {

@@ -11,7 +11,8 @@
  * Invariants
  *   1  db may be used under the GIL while phase is OPEN, and without it between enter and leave.
  *   2  No Python code runs between enter and leave, nor anything that can start the garbage
- *      collector: a finalizer that called close there would wait for its own thread.
+ *      collector: a finalizer that called close there would wait for its own thread.  Except for
+ *      progress functions: their calls are on the list `reportings`, and close refuses them.
  *   3  No cursor is open unless phase is OPEN or CLOSING, and each is on the list `iterators`.
  *   4  A handle is on the module's list of open handles while its phase is OPEN or CLOSING.
  */
@@ -31,6 +32,12 @@
 
 struct dsq_py_iterator;
 
+/* A call under way that may run a progress function. */
+struct dsq_py_reporting {
+    struct dsq_py_reporting *next;
+    unsigned long thread;
+};
+
 enum dsq_py_phase { DSQ_PY_NEW, DSQ_PY_OPENING, DSQ_PY_OPEN, DSQ_PY_CLOSING, DSQ_PY_CLOSED };
 
 struct dsq_py_db {
@@ -41,13 +48,14 @@ struct dsq_py_db {
     struct dsq_py_module *module; /* lives as long as our type */
     Py_ssize_t calls;             /* between enter and leave */
     struct dsq_py_iterator *iterators;
+    struct dsq_py_reporting *reportings;
     struct dsq_py_db *previous, *next; /* the module's open handles */
     uint64_t queue_bytes;              /* as opened with, the default filled in */
     PyObject *path;                    /* as it was given */
     unsigned long changer;             /* the thread that opens or closes, while one does */
     pid_t owner;                       /* the process that opened it */
-    pthread_mutex_t lock;              /* with changed, for dsq_py_close's waiting alone */
-    pthread_cond_t changed;            /* calls reached 0, or phase moved on */
+    pthread_mutex_t lock;              /* with changed, for dsq_py_wait alone */
+    pthread_cond_t changed;            /* calls reached 0, phase moved on, or a miss was computed */
     PyObject *weak_references;
 };
 
@@ -64,7 +72,8 @@ int dsq_py_open(struct dsq_py_db *self, struct dsq_py_options *options);
 /*
  * Waits for the calls under way, closes the iterators, then the handle.  Nothing to do if it is
  * closed; waits if another thread is closing it.  0, or -1 with an exception: then the handle is
- * open as before (its iterators closed), unless the exception is ForkedError.
+ * open as before (its iterators closed), unless the exception is ForkedError.  RuntimeError in a
+ * progress function.
  */
 int dsq_py_close(struct dsq_py_db *self);
 
@@ -106,8 +115,14 @@ static inline PyThreadState *dsq_py_enter(struct dsq_py_db *self)
     return PyEval_SaveThread();
 }
 
-/* Wakes whoever waits in dsq_py_close or dsq_py_open. */
+/* Wakes whoever is in dsq_py_wait. */
 void dsq_py_notify(struct dsq_py_db *self);
+
+/*
+ * Gives the GIL up until a notification, or for a moment, then looks at signals: for loops on a
+ * condition that changes under the GIL.  0, or -1 with the exception of a signal handler.
+ */
+int dsq_py_wait(struct dsq_py_db *self);
 
 /* Ends the call.  The handle is good until the GIL is next given up or Python code runs. */
 static inline void dsq_py_leave(struct dsq_py_db *self, PyThreadState *thread)

@@ -80,7 +80,8 @@ static struct dsq_py_iterator *allocate(PyTypeObject *type, enum dsq_py_view_kin
     return self;
 }
 
-PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind)
+PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind,
+                              const struct dsq_range *range)
 {
     struct dsq_py_iterator *self = allocate(db->module->iterator_type, kind);
     if (self == NULL || !dsq_py_ready(db)) {
@@ -88,7 +89,7 @@ PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind)
         return NULL;
     }
     PyThreadState *thread = dsq_py_enter(db);
-    int status = dsq_cursor_open(db->db, NULL, &self->cursor);
+    int status = dsq_cursor_open(db->db, range, &self->cursor);
     dsq_py_leave(db, thread);
     if (status != DSQ_OK) {
         dsq_py_raise_status(db, status);

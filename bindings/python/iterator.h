@@ -9,8 +9,12 @@
 
 enum dsq_py_view_kind { DSQ_PY_KEYS, DSQ_PY_VALUES, DSQ_PY_ITEMS };
 
-/* Opens a cursor over db; waits as dsq_cursor_open does.  A new reference, or NULL. */
-PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind);
+/*
+ * Opens a cursor over a range of db, all of it if that is NULL; waits as dsq_cursor_open does.  A
+ * new reference, or NULL.
+ */
+PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind,
+                              const struct dsq_range *range);
 
 /* Closes the cursors of all iterators of db, which raise ClosedError from then on. */
 void dsq_py_iterators_close(struct dsq_py_db *db);

@@ -1,5 +1,6 @@
 #include "bindings/python/module.h"
 
+#include "bindings/python/batch.h"
 #include "bindings/python/dictsqlite_type.h"
 #include "bindings/python/handle.h"
 #include "bindings/python/iterator.h"
@@ -63,8 +64,9 @@ static bool make_types(PyObject *module, struct dsq_py_module *state)
     state->keys_type = make_inner_type(module, &dsq_py_keys_spec);
     state->values_type = make_inner_type(module, &dsq_py_values_spec);
     state->items_type = make_inner_type(module, &dsq_py_items_spec);
+    state->batch_type = make_inner_type(module, &dsq_py_batch_spec);
     return state->db_type != NULL && state->iterator_type != NULL && state->keys_type != NULL &&
-           state->values_type != NULL && state->items_type != NULL;
+           state->values_type != NULL && state->items_type != NULL && state->batch_type != NULL;
 }
 
 static int module_exec(PyObject *module)
@@ -73,8 +75,9 @@ static int module_exec(PyObject *module)
     if (dsq_py_errors_init(module, state) < 0 || !make_types(module, state)) {
         return -1;
     }
-    PyTypeObject *const public_types[] = {state->db_type, state->iterator_type, state->keys_type,
-                                          state->values_type, state->items_type};
+    PyTypeObject *const public_types[] = {state->db_type,    state->iterator_type,
+                                          state->keys_type,  state->values_type,
+                                          state->items_type, state->batch_type};
     for (size_t i = 0; i < sizeof public_types / sizeof public_types[0]; i++) {
         if (PyModule_AddType(module, public_types[i]) < 0) {
             return -1;
@@ -107,6 +110,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->keys_type);
     Py_VISIT(state->values_type);
     Py_VISIT(state->items_type);
+    Py_VISIT(state->batch_type);
     return 0;
 }
 
@@ -121,6 +125,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->keys_type);
     Py_CLEAR(state->values_type);
     Py_CLEAR(state->items_type);
+    Py_CLEAR(state->batch_type);
     return 0;
 }
 

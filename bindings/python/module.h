@@ -17,8 +17,13 @@
 #ifndef Py_TPFLAGS_IMMUTABLETYPE
 #define Py_TPFLAGS_IMMUTABLETYPE 0
 #endif
+/* Nor a match statement. */
+#ifndef Py_TPFLAGS_MAPPING
+#define Py_TPFLAGS_MAPPING 0
+#endif
 
 struct dsq_py_db;
+struct dsq_py_miss;
 
 struct dsq_py_module {
     PyObject *exceptions[DSQ_PY_EXCEPTION_COUNT];
@@ -27,7 +32,9 @@ struct dsq_py_module {
     PyTypeObject *keys_type;
     PyTypeObject *values_type;
     PyTypeObject *items_type;
+    PyTypeObject *batch_type;
     struct dsq_py_db *open_handles; /* borrowed: a handle leaves the list before it is freed */
+    struct dsq_py_miss *misses;     /* of get_or_compute, in all handles */
 };
 
 /* The module that defined type or one of its bases; NULL with TypeError if none is ours. */

@@ -1,4 +1,4 @@
-/* DictSQLite.update: many records in few durable units. */
+/* DictSQLite.update and set_many: many records in few durable units. */
 #ifndef DSQ_PYTHON_UPDATE_H
 #define DSQ_PYTHON_UPDATE_H
 

@@ -64,17 +64,17 @@ static Py_ssize_t view_length(PyObject *self)
 
 static PyObject *iterate_keys(PyObject *self)
 {
-    return dsq_py_iterator_new(db_of(self), DSQ_PY_KEYS);
+    return dsq_py_iterator_new(db_of(self), DSQ_PY_KEYS, NULL);
 }
 
 static PyObject *iterate_values(PyObject *self)
 {
-    return dsq_py_iterator_new(db_of(self), DSQ_PY_VALUES);
+    return dsq_py_iterator_new(db_of(self), DSQ_PY_VALUES, NULL);
 }
 
 static PyObject *iterate_items(PyObject *self)
 {
-    return dsq_py_iterator_new(db_of(self), DSQ_PY_ITEMS);
+    return dsq_py_iterator_new(db_of(self), DSQ_PY_ITEMS, NULL);
 }
 
 static int keys_contain(PyObject *self, PyObject *key)

@@ -11,6 +11,8 @@ import atexit
 import collections.abc
 
 from ._core import (
+    Batch,
+    CancelledError,
     ClosedError,
     CorruptError,
     DictSQLite,
@@ -30,6 +32,8 @@ from ._core import (
 )
 
 __all__ = [
+    "Batch",
+    "CancelledError",
     "ClosedError",
     "CorruptError",
     "DictSQLite",
@@ -44,6 +48,7 @@ __all__ = [
     "__version__",
 ]
 
+collections.abc.MutableMapping.register(DictSQLite)
 collections.abc.KeysView.register(KeysView)
 collections.abc.ValuesView.register(ValuesView)
 collections.abc.ItemsView.register(ItemsView)

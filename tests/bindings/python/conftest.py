@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 import pytest
 
@@ -17,6 +19,36 @@ PERSISTENT_MODES = ("writethrough", "lazy")
 
 # A job in the background of a script is born ignoring Ctrl-C, and so would be the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Caller(threading.Thread):
+    """Runs a call and keeps what came of it."""
+
+    def __init__(self, call):
+        super().__init__(daemon=True)
+        self.call = call
+        self.result = self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.result = self.call()
+        except BaseException as error:
+            self.error = error
+
+    def wait(self):
+        self.join(30)
+        assert not self.is_alive()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0)
 
 
 @pytest.fixture

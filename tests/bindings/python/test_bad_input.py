@@ -9,6 +9,13 @@ from dictsqlite import ClosedError, DictSQLite, TooBigError
 
 VALUE_SIZE_MAX = 512 * 1024 * 1024
 
+
+
+def in_batch(db, call):
+    with db.batch() as batch:
+        call(batch)
+
+
 KEY_CALLS = {
     "subscript": lambda db, key: db[key],
     "assignment": lambda db, key: db.__setitem__(key, b"v"),
@@ -21,12 +28,29 @@ KEY_CALLS = {
     "pop with default": lambda db, key: db.pop(key, None),
     "setdefault": lambda db, key: db.setdefault(key, b"v"),
     "update": lambda db, key: db.update([(key, b"v")]),
+    "set_many": lambda db, key: db.set_many([(key, b"v")]),
+    "get_many": lambda db, key: db.get_many([key]),
+    "delete_many": lambda db, key: db.delete_many([key]),
+    "batch put": lambda db, key: in_batch(db, lambda batch: batch.put(key, b"v")),
+    "batch assignment": lambda db, key: in_batch(db, lambda batch: batch.__setitem__(key, b"v")),
+    "batch deletion": lambda db, key: in_batch(db, lambda batch: batch.__delitem__(key)),
+    "add": lambda db, key: db.add(key, b"v"),
+    "compare_and_swap": lambda db, key: db.compare_and_swap(key, b"v", b"w"),
+    "compare_and_swap of nothing": lambda db, key: db.compare_and_swap(key, None, b"w"),
+    "compare_and_swap to nothing": lambda db, key: db.compare_and_swap(key, b"v", None),
+    "comparison to nothing": lambda db, key: db.compare_and_swap(key, None, None),
+    "increment": lambda db, key: db.increment(key),
+    "get_or_compute": lambda db, key: db.get_or_compute(key, lambda: b"v"),
 }
 
 VALUE_CALLS = {
     "assignment": lambda db, value: db.__setitem__("k", value),
     "setdefault": lambda db, value: db.setdefault("k", value),
     "update": lambda db, value: db.update(k=value),
+    "set_many": lambda db, value: db.set_many({"k": value}),
+    "batch": lambda db, value: in_batch(db, lambda batch: batch.put("k", value)),
+    "add": lambda db, value: db.add("k", value),
+    "get_or_compute": lambda db, value: db.get_or_compute("k", lambda: value),
 }
 
 
@@ -104,6 +128,26 @@ def test_methods_refuse_a_wrong_number_of_arguments(db):
         lambda: db.keys(1),
         lambda: db.flush(1, 2),
         lambda: db.flush(wait=1),
+        lambda: db.get_many(),
+        lambda: db.get_many(["k"], None, None),
+        lambda: db.get_many(["k"], fallback=None),
+        lambda: db.set_many(),
+        lambda: db.set_many({}, k=b"v"),
+        lambda: db.delete_many("k", "l"),
+        lambda: db.add("k"),
+        lambda: db.compare_and_swap("k", b"v"),
+        lambda: db.increment(),
+        lambda: db.increment("k", 1, 2, 3),
+        lambda: db.get_or_compute("k"),
+        lambda: db.scan("k", "l", "m", "n"),
+        lambda: db.batch(1),
+        lambda: db.batch().put("k"),
+        lambda: db.batch().delete(),
+        lambda: db.backup(),
+        lambda: db.verify(None, None),
+        lambda: db.compact(wait=True),
+        lambda: db.fromkeys(["k"]),
+        lambda: db.clear(1),
     ):
         with pytest.raises(TypeError):
             call()
@@ -196,6 +240,20 @@ CLOSED_CALLS = {
     "stats": lambda db: db.stats(),
     "with": lambda db: db.__enter__(),
     "empty update": lambda db: db.update(),
+    "empty set_many": lambda db: db.set_many({}),
+    "empty get_many": lambda db: db.get_many([]),
+    "empty delete_many": lambda db: db.delete_many([]),
+    "batch": lambda db: db.batch(),
+    "scan": lambda db: db.scan("k"),
+    "backup": lambda db: db.backup("backup.db"),
+    "verify": lambda db: db.verify(),
+    "compact": lambda db: db.compact(),
+    "clear": lambda db: db.clear(),
+    "popitem": lambda db: db.popitem(),
+    "copy": lambda db: db.copy(),
+    "or": lambda db: db | {},
+    "or from the right": lambda db: {} | db,
+    "equality": lambda db: db == {},
 }
 
 
@@ -257,6 +315,7 @@ def test_exceptions_have_the_documented_bases():
         "TooBigError": ValueError,
         "ForkedError": RuntimeError,
         "TimedOutError": TimeoutError,
+        "CancelledError": Exception,
     }
     for name, base in bases.items():
         exception = getattr(dictsqlite, name)

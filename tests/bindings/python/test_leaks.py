@@ -15,8 +15,18 @@ ROUNDS = 200
 def attempt(call):
     try:
         call()
-    except (KeyError, TypeError, ValueError, UnicodeEncodeError, BufferError, DictSQLiteError):
+    except (KeyError, TypeError, ValueError, UnicodeEncodeError, BufferError, DictSQLiteError,
+            RuntimeError, ArithmeticError):
         pass
+
+
+def fill(batch, changes):
+    with batch:
+        for key, value in changes.items():
+            if value is None:
+                del batch[key]
+            else:
+                batch[key] = value
 
 
 def resident_bytes():
@@ -46,6 +56,43 @@ def calls(db, path, value=bytearray(b"value")):
         "membership": lambda: ("k" in db, ("k", b"value") in db.items(), b"x" in db.values()),
         "stats": lambda: (db.stats(), repr(db), len(db), bool(db)),
         "flush": lambda: (db.flush(), db.flush(1.5)),
+        "get_many": lambda: (db.get_many(["k", "absent"]), db.get_many(iter(["k"]), wrong)),
+        "get_many of large values": lambda: (db.update(l=bytes(70_000)), db.get_many(["l", "k"])),
+        "failed get_many": lambda: db.get_many(["k", wrong]),
+        "set_many": lambda: db.set_many({"a": b"1", "b": value}),
+        "delete_many": lambda: (db.update(a=value, b=value), db.delete_many(["a", "b", "absent"])),
+        "failed delete_many": lambda: db.delete_many(["a", wrong]),
+        "batch": lambda: fill(db.batch(), {"a": value, "b": None}),
+        "failed batch": lambda: fill(db.batch(), {"a": value, wrong: value}),
+        "unused batch": lambda: db.batch(),
+        "batch outside its block": lambda: db.batch().put("a", value),
+        "add": lambda: (db.add("a", value), db.add("a", value), db.pop("a", None)),
+        "compare_and_swap": lambda: (db.compare_and_swap("c", None, value),
+                                     db.compare_and_swap("c", value, b"other"),
+                                     db.compare_and_swap("c", value, None),
+                                     db.compare_and_swap("c", b"other", None)),
+        "failed compare_and_swap": lambda: db.compare_and_swap("k", value, wrong),
+        "increment": lambda: (db.increment("n", 1 << 40), db.increment("n", -(1 << 40))),
+        "failed increment": lambda: (db.__setitem__("k", value), db.increment("k")),
+        "overflowing increment": lambda: db.increment("m", 1 << 70),
+        "get_or_compute": lambda: (db.get_or_compute("g", lambda: value), db.pop("g")),
+        "failed get_or_compute": lambda: db.get_or_compute("g", lambda: wrong),
+        "reentrant get_or_compute": lambda: db.get_or_compute(
+            "g", lambda: db.get_or_compute("g", lambda: value)),
+        "scan": lambda: (list(db.scan("k")), next(db.scan(start="a"), None)),
+        "failed scan": lambda: db.scan("k", "k"),
+        "clear": lambda: (db.update(a=value, b=value), db.clear()),
+        "popitem": lambda: (db.update(a=value), db.popitem()),
+        "failed popitem": lambda: (db.clear(), db.popitem()),
+        "copy": lambda: (db.copy(), db | {"a": wrong}, {"a": wrong} | db, db == db.copy()),
+        "update in place": lambda: db.__ior__({"a": value}),
+        "failed fromkeys": lambda: DictSQLite.fromkeys(["a"], value),
+        "backup": lambda: db.backup(path.with_name("backup.db"), lambda *_: True, overwrite=True),
+        "verify": lambda: db.verify(lambda done, total: 1),
+        "compact": lambda: db.compact(),
+        "cancelled backup": lambda: db.backup(path.with_name("other.db"), lambda *_: False),
+        "failed verify": lambda: db.verify(lambda *_: 1 / 0),
+        "failed backup": lambda: db.backup(path),
         "wrong option": lambda: DictSQLite(path, persist_mode="wrong"),
         "failed open": lambda: DictSQLite(path / "below" / "a file"),
         "open and close": lambda: DictSQLite(":memory:").close(),
@@ -96,6 +143,10 @@ def test_repeating_a_call_with_large_values_takes_no_more_memory(path, name):
 
 def test_references_to_keys_values_and_defaults_are_given_back(path):
     key, value, default = "a key of its own", b"a value of its own", object()
+
+    def default_function():
+        raise AssertionError("the key is there")
+
     with DictSQLite(path, persist_mode="lazy") as db:
         before = [sys.getrefcount(thing) for thing in (key, value, default)]
         for _ in range(ROUNDS):
@@ -105,6 +156,15 @@ def test_references_to_keys_values_and_defaults_are_given_back(path):
             assert db.setdefault("default", value) == value
             assert db.pop("absent", default) is default
             assert db.get("absent", default) is default
+            assert db.get_many([key, "absent"], default) == [value, default]
+            db.set_many([(key, value)])
+            fill(db.batch(), {key: value, "absent": None})
+            assert not db.compare_and_swap(key, None, value)
+            assert db.compare_and_swap(key, value, value)
+            assert not db.add(key, value)
+            assert db.get_or_compute(key, default_function) == value
+            assert db.delete_many([key, "absent"]) == 1
+            assert db.get_or_compute(key, lambda: value) is value
             attempt(lambda: db.__setitem__(key, default))
             del db[key]
             attempt(lambda: db[key])
@@ -115,7 +175,8 @@ def test_types_do_not_collect_instances(path):
     kinds = [DictSQLite]
     with DictSQLite(path) as db:
         db["k"] = b"v"
-        kinds += [type(thing) for thing in (db.keys(), db.values(), db.items(), iter(db))]
+        kinds += [type(thing) for thing in (db.keys(), db.values(), db.items(), iter(db),
+                                          db.batch())]
     del db
     gc.collect()
     before = [sys.getrefcount(kind) for kind in kinds]
@@ -124,6 +185,7 @@ def test_types_do_not_collect_instances(path):
             db["k"] = b"v"
             for thing in (db.keys(), db.values(), db.items(), db):
                 next(iter(thing))
+            fill(db.batch(), {"k": b"w"})
     del db, thing
     gc.collect()
     assert [sys.getrefcount(kind) for kind in kinds] == before

@@ -24,7 +24,7 @@ def functions(cls):
 
 
 def shape(signature):
-    return [(p.name, p.kind, p.default) for p in signature.parameters.values() if p.name != "self"]
+    return [(p.name, p.kind, p.default) for p in signature.parameters.values() if p.name not in ("self", "cls")]
 
 
 def stub_shape(function):

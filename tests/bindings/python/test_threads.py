@@ -4,45 +4,15 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 
 import pytest
 
 import dictsqlite
+from conftest import Caller, wait_until
 from dictsqlite import ClosedError, DictSQLite, TimedOutError
 
 THREADS = 4
 ROUNDS = 300
-
-
-class Caller(threading.Thread):
-    """Runs a call and keeps what came of it."""
-
-    def __init__(self, call):
-        super().__init__(daemon=True)
-        self.call = call
-        self.result = self.error = None
-        self.start()
-
-    def run(self):
-        try:
-            self.result = self.call()
-        except BaseException as error:
-            self.error = error
-
-    def wait(self):
-        self.join(30)
-        assert not self.is_alive()
-        if self.error is not None:
-            raise self.error
-        return self.result
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0)
 
 
 @pytest.fixture
