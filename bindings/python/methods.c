@@ -4,6 +4,7 @@
 #include "bindings/python/atomic.h"
 #include "bindings/python/batch.h"
 #include "bindings/python/compute.h"
+#include "bindings/python/encryption.h"
 #include "bindings/python/flush.h"
 #include "bindings/python/maintenance.h"
 #include "bindings/python/many.h"
@@ -256,6 +257,16 @@ static PyObject *db_compact(PyObject *self, PyObject *args, PyObject *kwargs)
     return dsq_py_compact(db_of(self), progress);
 }
 
+static PyObject *db_rekey(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"password", NULL};
+    PyObject *password;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:rekey", NAMES(names), &password)) {
+        return NULL;
+    }
+    return dsq_py_rekey(db_of(self), password);
+}
+
 static PyObject *db_stats(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -411,6 +422,12 @@ PyMethodDef dsq_py_db_methods[] = {
      "Make the file as small as what it holds.  Needs as much disk space again; commits wait.\n"
      "progress: as of backup(); done counts the calls, total is 0.  It must not wait for a commit\n"
      "that the compaction holds up for long: the writes of its own thread wait till its end."},
+    {"rekey", METHOD(db_rekey), METH_VARARGS | METH_KEYWORDS,
+     "rekey($self, /, password)\n--\n\n"
+     "Give an encrypted store another password (str or bytes, 1 to 1024 bytes).  No page is "
+     "written\n"
+     "anew; after a crash meanwhile it is the old or the new one that opens the file.\n"
+     "Raises DictSQLiteError if the store is not encrypted, ValueError, StorageError."},
     {"stats", db_stats, METH_NOARGS,
      "stats($self, /)\n--\n\nA dict of counters since open, levels, and the state."},
     {"close", db_close, METH_NOARGS,

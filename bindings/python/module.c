@@ -2,6 +2,7 @@
 
 #include "bindings/python/batch.h"
 #include "bindings/python/dictsqlite_type.h"
+#include "bindings/python/encryption.h"
 #include "bindings/python/handle.h"
 #include "bindings/python/iterator.h"
 #include "bindings/python/views.h"
@@ -96,6 +97,10 @@ static PyObject *close_all(PyObject *module, PyObject *unused)
 static PyMethodDef module_functions[] = {
     {"close_all", close_all, METH_NOARGS,
      "close_all($module, /)\n--\n\nClose every open store; failures go to sys.unraisablehook."},
+    {"encrypt", (PyCFunction)(void (*)(void))dsq_py_encrypt, METH_VARARGS | METH_KEYWORDS,
+     dsq_py_encrypt_doc},
+    {"decrypt", (PyCFunction)(void (*)(void))dsq_py_decrypt, METH_VARARGS | METH_KEYWORDS,
+     dsq_py_decrypt_doc},
     {NULL, NULL, 0, NULL},
 };
 

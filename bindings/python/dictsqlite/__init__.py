@@ -29,6 +29,8 @@ from ._core import (
     ValuesView,
     __version__,
     close_all,
+    decrypt,
+    encrypt,
 )
 
 __all__ = [
@@ -46,6 +48,8 @@ __all__ = [
     "TimedOutError",
     "TooBigError",
     "__version__",
+    "decrypt",
+    "encrypt",
 ]
 
 collections.abc.MutableMapping.register(DictSQLite)
