@@ -78,6 +78,11 @@ static void register_fork_handlers(void)
     pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, child_after_fork);
 }
 
+void dsq_fork_watch(void)
+{
+    pthread_once(&fork_once, register_fork_handlers);
+}
+
 uint64_t dsq_fork_generation(void)
 {
     return dsq_load_relaxed(&fork_generation);
@@ -282,7 +287,7 @@ int dsq_reclaim_new(uint64_t cap_bytes, struct dsq_reclaim **reclaim, struct dsq
     dsq_event_init(&made->wake);
     dsq_event_init(&made->freed);
     made->cap_bytes = cap_bytes;
-    pthread_once(&fork_once, register_fork_handlers);
+    dsq_fork_watch();
     if (dsq_thread_start(&made->thread, "dsq-reclaimer", reclaimer, made) != DSQ_OK) {
         free(made);
         return dsq_error_set(error, DSQ_ERR_NOMEM, "the reclaimer thread cannot be started");

@@ -103,6 +103,9 @@ void dsq_reclaim_wait(struct dsq_reclaim *reclaim);
 /* Bytes retired and not yet freed. */
 uint64_t dsq_reclaim_bytes(const struct dsq_reclaim *reclaim);
 
+/* Counts forks from the first call on; a reclaimer calls it. */
+void dsq_fork_watch(void);
+
 /* How often this process has been forked off: differs between a handle's parent and its child. */
 uint64_t dsq_fork_generation(void);
 

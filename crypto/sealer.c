@@ -180,6 +180,7 @@ struct dsq_sealer *dsq_sealer_new(enum dsq_cipher cipher, const unsigned char *k
     memcpy(sealer->key, key, DSQ_KEY_BYTES);
     memcpy(sealer->file_id, file_id, DSQ_FILE_ID_BYTES);
     randombytes_buf(sealer->session, sizeof sealer->session);
+    dsq_fork_watch();
     sealer->fork_generation = dsq_fork_generation();
     return sealer;
 }

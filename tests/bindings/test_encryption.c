@@ -265,16 +265,16 @@ Test(encryption, a_torn_change_of_password_leaves_the_old_or_the_new_one)
     CHECK(dsq_rekey(db, "another", 7), DSQ_OK);
     CHECK(dsq_close(db), DSQ_OK);
     char *new = read_whole(scratch_path, &size);
-    for (int torn = 0; torn <= 512; torn += 64) {
-        for (int copy = 0; copy < 2; copy++) {
+    for (size_t torn = 0; torn <= 512; torn += 64) {
+        for (size_t copy = 0; copy < 2; copy++) {
             /* This copy is being written, from its start on; the other is the old or the new one. */
             for (int other_is_new = 0; other_is_new < 2; other_is_new++) {
                 char *bytes = malloc(size);
-                memcpy(bytes, new, size);
-                memcpy(bytes + 4096 * copy, old + 4096 * copy, 512);
-                memcpy(bytes + 4096 * copy, new + 4096 * copy, (size_t)torn);
-                memcpy(bytes + 4096 * (1 - copy), (other_is_new ? new : old) + 4096 * (1 - copy),
-                       512);
+                char *this_copy = bytes + 4096 * copy;
+                memcpy(bytes, other_is_new ? new : old, 8192);
+                memcpy(bytes + 8192, new + 8192, size - 8192);
+                memcpy(this_copy, old + 4096 * copy, 512);
+                memcpy(this_copy, new + 4096 * copy, torn);
                 write_whole(scratch_path, bytes, size);
                 bool is_new = other_is_new || torn == 512;
                 CHECK(try_open(with(is_new ? "another" : SECRET)), DSQ_OK);
@@ -318,7 +318,7 @@ Test(encryption, a_backup_opens_with_the_same_password_and_is_not_the_same_file)
     check_nothing_shows();
     char *bytes = read_whole(scratch_path, &size);
     char *copied = read_whole(copy, &copy_size);
-    cr_assert_geq(copy_size, 3 * 4096);
+    cr_assert_geq(copy_size, (size_t)3 * 4096);
     /* A page of the copy is nothing to the file. */
     memcpy(bytes + 8192, copied + 8192, 4096);
     write_whole(scratch_path, bytes, size);

@@ -76,13 +76,18 @@ static struct image copy_of(const struct image *image)
     return copy;
 }
 
+static int value_text(int value, int i, char *text, size_t size)
+{
+    return snprintf(text, size, "value %d of %d, with some more to fill the pages", value, i);
+}
+
 static void put_all(dsq_db *db, int value)
 {
     for (int i = 0; i < ROWS; i++) {
         char key[16];
         char text[80];
         snprintf(key, sizeof key, "%06d", i);
-        snprintf(text, sizeof text, "value %d of %d, with some more to fill the pages", value, i);
+        value_text(value, i, text, sizeof text);
         CHECK(put_text(db, key, text), DSQ_OK);
     }
 }
@@ -119,19 +124,20 @@ static int value_of(dsq_db *db, int i)
     void *bytes = NULL;
     size_t size = 0;
     int value = -1;
-    int number = -1;
     snprintf(key, sizeof key, "%06d", i);
     int status = dsq_get(db, key, strlen(key), &bytes, &size);
     if (status < 0) {
         return 0;
     }
     if (status == DSQ_OK) {
-        char text[80] = "";
-        memcpy(text, bytes, size < sizeof text ? size : sizeof text - 1);
-        dsq_free(bytes);
-        if (sscanf(text, "value %d of %d,", &value, &number) != 2 || number != i) {
-            value = -1;
+        for (int candidate = 1; candidate <= 2; candidate++) {
+            char text[80];
+            int length = value_text(candidate, i, text, sizeof text);
+            if (size == (size_t)length && memcmp(text, bytes, size) == 0) {
+                value = candidate;
+            }
         }
+        dsq_free(bytes);
     }
     return value;
 }
@@ -272,14 +278,16 @@ static bool cut_within_superblock(struct change *change, int turn)
 
 static bool flip_in_one_superblock(struct change *change, int turn)
 {
-    change->file.bytes[(turn % 2) * 4096 + turn * 4] ^= 1;
+    size_t at = (size_t)turn * 4;
+    change->file.bytes[(turn % 2 == 0 ? 0 : 4096) + at] ^= 1;
     return turn < 128;
 }
 
 static bool flip_in_both_superblocks(struct change *change, int turn)
 {
-    change->file.bytes[turn * 4] ^= 1;
-    change->file.bytes[4096 + turn * 4] ^= 1;
+    size_t at = (size_t)turn * 4;
+    change->file.bytes[at] ^= 1;
+    change->file.bytes[4096 + at] ^= 1;
     return turn < 128;
 }
 
@@ -313,7 +321,8 @@ static bool cut_log(struct change *change, int turn)
 
 static bool flip_in_log_header(struct change *change, int turn)
 {
-    change->log.bytes[turn * 4] ^= 1;
+    size_t at = (size_t)turn * 4;
+    change->log.bytes[at] ^= 1;
     return turn < 18;
 }
 
