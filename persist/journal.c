@@ -115,7 +115,7 @@ struct parsed {
     struct dsq_bytes value;
 };
 
-/* Takes one record off the front of *rest; false if it does not fit in there. */
+/* Takes one record off the front of *rest; false if it does not fit in there, or is none of ours. */
 static bool parse(struct dsq_bytes *rest, struct parsed *record)
 {
     const unsigned char *at = rest->data;
@@ -131,6 +131,9 @@ static bool parse(struct dsq_bytes *rest, struct parsed *record)
         return false;
     }
     record->kind = (load_u32(at) & DELETE_BIT) != 0 ? DSQ_RECORD_TOMBSTONE : DSQ_RECORD_VALUE;
+    if (record->kind == DSQ_RECORD_TOMBSTONE && value_size != 0) {
+        return false;
+    }
     at += RECORD_HEADER_BYTES;
     record->key = (struct dsq_bytes){at, key_size};
     record->value = (struct dsq_bytes){at + key_size, value_size};

@@ -10,7 +10,6 @@
  * SQLite's checksum of a frame covers what it had in memory, the bytes that it leaves free at a page's
  * end included; they read as zeros later, so zeros they must be.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,8 +188,7 @@ static int wal_write(sqlite3_file *base, const void *bytes, int size, sqlite3_in
     if (offset >= HEADER_BYTES && within == FRAME_HEADER_BYTES && size == PAGE_BYTES) {
         return write_frame_page(file, bytes, frame);
     }
-    assert(!"SQLite writes its log in these three parts");
-    return SQLITE_IOERR_WRITE;
+    return SQLITE_IOERR_WRITE; /* SQLite writes its log in these three parts */
 }
 
 /* ---- reading ---- */
@@ -278,8 +276,7 @@ static int wal_read(sqlite3_file *base, void *bytes, int size, sqlite3_int64 off
         ((within == 0 && size >= FRAME_HEADER_BYTES) || within == FRAME_HEADER_BYTES)) {
         return read_frame(file, bytes, size, frame, within);
     }
-    assert(!"SQLite reads its log in these parts");
-    return SQLITE_IOERR_READ;
+    return SQLITE_IOERR_READ; /* SQLite reads its log in these parts */
 }
 
 /* ---- the rest ---- */

@@ -32,11 +32,11 @@ FOREIGN = (
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
                            "persist/sealed_*.c", "persist/sealed_internal.h",
-                           "stress/stored.c",
+                           "stress/stored.c", "stress/fuzz/*",
                            "stress/fault_vfs.c", "stress/fault_malloc.c", "stress/faults.c", "tests/*",
                            # SQLite by itself, which bench/durable is measured beside.
                            "bench/durable_sqlite.c")),
-    (r"sodium.*\.h", ("crypto/*", "tests/*")),
+    (r"sodium.*\.h", ("crypto/*", "stress/fuzz/*", "tests/*")),
     (r"Python\.h|structmember\.h", ("bindings/python/*",)),
     (r"criterion/.*", ("tests/*",)),
 )

@@ -17,7 +17,7 @@ def files(*suffixes):
     found = []
     for folder in FOLDERS:
         for directory, names, entries in os.walk(os.path.join(ROOT, folder)):
-            names[:] = [name for name in names if name != "__pycache__"]
+            names[:] = [name for name in names if name not in ("__pycache__", "seeds")]
             found += [os.path.relpath(os.path.join(directory, entry), ROOT)
                       for entry in entries if entry.endswith(suffixes or "")]
     return sorted(found)

@@ -1,0 +1,190 @@
+/*
+ * An encrypted file and its log, changed in any way and read through SQLite: the right data, or data of
+ * an earlier commit if the log was changed, or an error.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "crypto/sealer.h"
+#include "persist/sealed_vfs.h"
+#include "stress/fuzz/input.h"
+
+#define ROWS 100
+#define COMMITS 10
+#define IMAGE_BYTES_MAX ((size_t)512 * 1024)
+#define CHANGES_MAX 16
+
+struct image {
+    unsigned char bytes[IMAGE_BYTES_MAX];
+    size_t size;
+};
+
+static struct image images[2]; /* of the file and of its log */
+static struct image changed;
+static const char *const suffixes[2] = {"", "-wal"};
+static char directory[64];
+static struct dsq_sealed_vfs *vfs;
+
+static void must(bool good)
+{
+    if (!good) {
+        abort();
+    }
+}
+
+static void name_file(char *name, size_t size, const char *base, int which)
+{
+    must(snprintf(name, size, "%s/%s%s", directory, base, suffixes[which]) < (int)size);
+}
+
+static void read_image(int which)
+{
+    char name[96];
+    name_file(name, sizeof name, "origin", which);
+    FILE *file = fopen(name, "r");
+    must(file != NULL);
+    images[which].size = fread(images[which].bytes, 1, IMAGE_BYTES_MAX, file);
+    must(images[which].size < IMAGE_BYTES_MAX);
+    fclose(file);
+}
+
+static void write_image(const struct image *image, int which)
+{
+    char name[96];
+    name_file(name, sizeof name, "changed", which);
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    must(fd >= 0 && write(fd, image->bytes, image->size) == (ssize_t)image->size);
+    close(fd);
+}
+
+static void execute(sqlite3 *db, const char *sql)
+{
+    must(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
+}
+
+/* Half of the rows are in the file; the rest came after, in commits that only the log has. */
+static void make_images(void)
+{
+    char name[96];
+    char sql[128];
+    sqlite3 *db;
+    int seal_bytes = DSQ_SEAL_BYTES;
+    unsigned char superblock[DSQ_SUPERBLOCK_BYTES] = {0};
+    int newest = 0;
+    name_file(name, sizeof name, "origin", 0);
+    int fd = open(name, O_WRONLY | O_CREAT, 0600);
+    must(fd >= 0);
+    close(fd);
+    must(dsq_sealed_header_write(name, superblock, &newest, NULL) == DSQ_OK);
+    must(sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE, dsq_sealed_vfs_name(vfs)) == SQLITE_OK);
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &seal_bytes);
+    execute(db, "PRAGMA page_size=4096; CREATE TABLE t(k INTEGER PRIMARY KEY, v BLOB);"
+                "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; BEGIN");
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(sql, sizeof sql, "INSERT INTO t VALUES(%d, printf('%%0200d', %d))", i, 7 * i);
+        execute(db, sql);
+    }
+    execute(db, "COMMIT; PRAGMA wal_checkpoint");
+    for (int i = 0; i < COMMITS; i++) {
+        snprintf(sql, sizeof sql, "INSERT INTO t VALUES(%d, printf('%%0200d', %d))", ROWS + i,
+                 7 * (ROWS + i));
+        execute(db, sql);
+    }
+    read_image(0);
+    read_image(1);
+    sqlite3_close(db);
+}
+
+static void start(void)
+{
+    static const unsigned char key[DSQ_KEY_BYTES] = "a key for fuzzing";
+    static const unsigned char file_id[DSQ_FILE_ID_BYTES] = "a file";
+    must(dsq_sealer_has(DSQ_CIPHER_AES256GCM));
+    struct dsq_sealer *sealer = dsq_sealer_new(DSQ_CIPHER_AES256GCM, key, file_id);
+    must(sealer != NULL);
+    must(dsq_sealed_vfs_new(dsq_sealer_codec(sealer), &vfs, NULL) == DSQ_OK);
+    snprintf(directory, sizeof directory, "/dev/shm/dictsqlite-fuzz-XXXXXX");
+    must(mkdtemp(directory) != NULL);
+    make_images();
+}
+
+/* One change: a byte, a piece moved, the end cut off. */
+static void change(struct fuzz_input *input)
+{
+    uint64_t kind = fuzz_take(input, 1) % 4;
+    size_t at = (size_t)fuzz_take(input, 3) % changed.size;
+    if (kind == 0) {
+        changed.bytes[at] ^= (unsigned char)fuzz_take(input, 1);
+    } else if (kind == 1) {
+        size_t from = (size_t)fuzz_take(input, 3) % changed.size;
+        size_t size = (size_t)fuzz_take(input, 2);
+        size_t last = at > from ? at : from;
+        size = size < changed.size - last ? size : changed.size - last;
+        memmove(changed.bytes + at, changed.bytes + from, size);
+    } else if (kind == 2) {
+        /* Pages and frames, whole ones. */
+        size_t unit = (size_t)4096 + 64 * (fuzz_take(input, 1) % 2);
+        size_t from = (size_t)fuzz_take(input, 1) * unit;
+        size_t to = (at / unit) * unit;
+        size_t last = from > to ? from : to;
+        if (last + unit <= changed.size) {
+            memmove(changed.bytes + to, changed.bytes + from, unit);
+        }
+    } else {
+        changed.size = at + 1;
+    }
+}
+
+/* Returns whether all that is read is right; *rows: how many there are. */
+static bool read_rows(sqlite3 *db, int *rows)
+{
+    sqlite3_stmt *statement = NULL;
+    *rows = 0;
+    if (sqlite3_prepare_v2(db, "SELECT k, v, printf('%0200d', 7 * k) FROM t ORDER BY k", -1,
+                           &statement, NULL) != SQLITE_OK) {
+        return false;
+    }
+    int result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+        must(sqlite3_column_int(statement, 0) == *rows);
+        must(strcmp((const char *)sqlite3_column_text(statement, 1),
+                    (const char *)sqlite3_column_text(statement, 2)) == 0);
+        ++*rows;
+    }
+    sqlite3_finalize(statement);
+    return result == SQLITE_DONE;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    struct fuzz_input input = {bytes, size};
+    char name[96];
+    sqlite3 *db = NULL;
+    int rows;
+    if (vfs == NULL) {
+        start();
+    }
+    bool log_changed = false;
+    for (int which = 0; which < 2; which++) {
+        uint64_t changes = fuzz_take(&input, 1) % CHANGES_MAX;
+        changed = images[which];
+        log_changed = log_changed || (which == 1 && changes != 0);
+        for (uint64_t i = 0; i < changes; i++) {
+            change(&input);
+        }
+        write_image(&changed, which);
+    }
+    name_file(name, sizeof name, "changed", 0);
+    if (sqlite3_open_v2(name, &db, SQLITE_OPEN_READONLY, dsq_sealed_vfs_name(vfs)) == SQLITE_OK) {
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        if (read_rows(db, &rows)) {
+            must(rows == ROWS + COMMITS || (log_changed && rows >= ROWS));
+        }
+    }
+    sqlite3_close(db);
+    return 0;
+}
