@@ -36,7 +36,7 @@ FOREIGN = (
                            "stress/fault_vfs.c", "stress/fault_malloc.c", "stress/faults.c", "tests/*",
                            # SQLite by itself, which bench/durable is measured beside.
                            "bench/durable_sqlite.c")),
-    (r"sodium.*\.h", ("crypto/*", "stress/fuzz/*", "tests/*")),
+    (r"sodium.*\.h", ("crypto/*", "bench/encryption.c", "stress/fuzz/*", "tests/*")),
     (r"Python\.h|structmember\.h", ("bindings/python/*",)),
     (r"criterion/.*", ("tests/*",)),
 )
