@@ -56,7 +56,7 @@ static void remove_side(enum side side)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-lock"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char name[sizeof paths[0] + 8];
+        char name[2 * sizeof paths[0] + 8];
         snprintf(name, sizeof name, "%s%s", paths[side], suffixes[i]);
         unlink(name);
     }
