@@ -118,33 +118,6 @@ require_fuzz_packages()
     install_missing
 }
 
-# run_fuzz SECONDS: each fuzz target for so long, two at a time.  What is found stays in build/fuzz.
-run_fuzz()
-{
-    configure_and_build fuzz >"$root/build/fuzz.log" 2>&1 ||
-        { tail -n 60 "$root/build/fuzz.log"; return 1; }
-    cd "$root/build/fuzz" || return
-    export -f fuzz_one
-    printf '%s\n' journal meta page superblock |
-        xargs -P 2 -I NAME bash -c 'fuzz_one NAME "$@"' fuzz_one "$root" "$1"
-}
-
-# fuzz_one TARGET ROOT SECONDS
-fuzz_one()
-{
-    local corpus=corpus/$1 log=$1.log
-    mkdir -p "$corpus"
-    if "stress/fuzz/fuzz_$1" -max_total_time="$3" -max_len=2048 -print_final_stats=1 \
-        -artifact_prefix="$1-" "$corpus" "$2/stress/fuzz/seeds/$1" >"$log" 2>&1; then
-        printf 'fuzz %s: %s inputs in %s s, no finding\n' "$1" \
-            "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$3"
-    else
-        tail -n 40 "$log"
-        printf 'fuzz %s: failed\n' "$1"
-        return 1
-    fi
-}
-
 # A virtual environment with the pinned test packages, for the chosen interpreter.
 make_venv()
 {
