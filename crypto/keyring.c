@@ -33,7 +33,7 @@ struct secrets {
 struct dsq_keyring {
     struct dsq_vault vault;
     pthread_mutex_t mutex;
-    struct dsq_kdf_limits limits;
+    struct dsq_seal_options options; /* the defaults filled in */
     struct dsq_superblock superblock;
     struct secrets *secrets;
     struct dsq_sealer *sealer;
@@ -68,22 +68,38 @@ static int take_password(struct secrets *secrets, const void *password, size_t s
     return DSQ_OK;
 }
 
-static int take_limits(const struct dsq_kdf_limits *asked, struct dsq_kdf_limits *limits,
-                       struct dsq_error *error)
+static int check_cipher(int cipher, struct dsq_error *error)
 {
-    limits->operations = asked->operations != 0 ? asked->operations : DSQ_KDF_OPERATIONS_DEFAULT;
-    limits->memory = asked->memory != 0 ? asked->memory : DSQ_KDF_MEMORY_DEFAULT;
-    if (limits->operations < DSQ_KDF_OPERATIONS_MIN ||
-        limits->operations > DSQ_KDF_OPERATIONS_MAX) {
+    if (cipher != DSQ_SEAL_AES256GCM && cipher != DSQ_SEAL_XCHACHA20POLY1305) {
+        return dsq_error_set(error, DSQ_ERR_INVALID, "the option cipher is out of its range");
+    }
+    if (!dsq_sealer_has((enum dsq_seal_cipher)cipher)) {
+        return dsq_error_set(error, DSQ_ERR_UNSUPPORTED,
+                             "this processor has no instructions for AES-256-GCM");
+    }
+    return DSQ_OK;
+}
+
+static int take_options(const struct dsq_seal_options *asked, struct dsq_seal_options *options,
+                        struct dsq_error *error)
+{
+    int usual =
+        dsq_sealer_has(DSQ_SEAL_AES256GCM) ? DSQ_SEAL_AES256GCM : DSQ_SEAL_XCHACHA20POLY1305;
+    options->kdf_operations =
+        asked->kdf_operations != 0 ? asked->kdf_operations : DSQ_KDF_OPERATIONS_DEFAULT;
+    options->kdf_memory = asked->kdf_memory != 0 ? asked->kdf_memory : DSQ_KDF_MEMORY_DEFAULT;
+    options->cipher = asked->cipher != 0 ? asked->cipher : usual;
+    if (options->kdf_operations < DSQ_KDF_OPERATIONS_MIN ||
+        options->kdf_operations > DSQ_KDF_OPERATIONS_MAX) {
         return dsq_error_set(error, DSQ_ERR_INVALID, "kdf_operations must be from %d to %d",
                              DSQ_KDF_OPERATIONS_MIN, DSQ_KDF_OPERATIONS_MAX);
     }
-    if (limits->memory < DSQ_KDF_MEMORY_MIN || limits->memory > DSQ_KDF_MEMORY_MAX) {
+    if (options->kdf_memory < DSQ_KDF_MEMORY_MIN || options->kdf_memory > DSQ_KDF_MEMORY_MAX) {
         return dsq_error_set(error, DSQ_ERR_INVALID, "kdf_memory must be from %llu to %llu bytes",
                              (unsigned long long)DSQ_KDF_MEMORY_MIN,
                              (unsigned long long)DSQ_KDF_MEMORY_MAX);
     }
-    return DSQ_OK;
+    return check_cipher(options->cipher, error);
 }
 
 /* The password's key into secrets->derived; the password is forgotten either way. */
@@ -112,8 +128,8 @@ static int wrap(struct dsq_keyring *keyring, struct dsq_superblock *superblock,
                 struct dsq_error *error)
 {
     unsigned char part[DSQ_SUPERBLOCK_WRAP_PART];
-    superblock->kdf_operations = keyring->limits.operations;
-    superblock->kdf_memory = keyring->limits.memory;
+    superblock->kdf_operations = keyring->options.kdf_operations;
+    superblock->kdf_memory = keyring->options.kdf_memory;
     randombytes_buf(superblock->kdf_salt, sizeof superblock->kdf_salt);
     randombytes_buf(superblock->wrap_nonce, sizeof superblock->wrap_nonce);
     int status = stretch_password(keyring, superblock, error);
@@ -176,8 +192,8 @@ static int start_sealer(struct dsq_keyring *keyring, struct dsq_error *error)
     struct secrets *secrets = keyring->secrets;
     crypto_kdf_derive_from_key(secrets->derived, DSQ_KEY_BYTES, PAGES_KEY, PAGES_CONTEXT,
                                secrets->master);
-    keyring->sealer = dsq_sealer_new((enum dsq_cipher)keyring->superblock.cipher, secrets->derived,
-                                     keyring->superblock.id);
+    keyring->sealer = dsq_sealer_new((enum dsq_seal_cipher)keyring->superblock.cipher,
+                                     secrets->derived, keyring->superblock.id);
     sodium_memzero(secrets->derived, DSQ_KEY_BYTES);
     return keyring->sealer != NULL ? DSQ_OK : out_of_memory(error);
 }
@@ -186,17 +202,16 @@ static int create(struct dsq_vault *vault, struct dsq_error *error)
 {
     struct dsq_keyring *keyring = keyring_of(vault);
     struct dsq_superblock *superblock = &keyring->superblock;
-    superblock->cipher =
-        dsq_sealer_has(DSQ_CIPHER_AES256GCM) ? DSQ_CIPHER_AES256GCM : DSQ_CIPHER_XCHACHA20POLY1305;
+    superblock->cipher = (uint32_t)keyring->options.cipher;
     crypto_kdf_keygen(keyring->secrets->master);
     randombytes_buf(superblock->id, sizeof superblock->id);
     int status = wrap(keyring, superblock, error);
     return status == DSQ_OK ? start_sealer(keyring, error) : status;
 }
 
-static int check_cipher(const struct dsq_superblock *superblock, struct dsq_error *error)
+static int check_cipher_of(const struct dsq_superblock *superblock, struct dsq_error *error)
 {
-    if (dsq_sealer_has((enum dsq_cipher)superblock->cipher)) {
+    if (dsq_sealer_has((enum dsq_seal_cipher)superblock->cipher)) {
         return DSQ_OK;
     }
     return dsq_error_set(error, DSQ_ERR_UNSUPPORTED,
@@ -211,7 +226,7 @@ static int unlock(struct dsq_vault *vault, const unsigned char *header,
     struct dsq_superblock found;
     int status = dsq_superblock_choose(header, &found, &unlocked->newest, error);
     if (status == DSQ_OK) {
-        status = check_cipher(&found, error);
+        status = check_cipher_of(&found, error);
     }
     if (status == DSQ_OK) {
         status = unwrap(keyring, &found, error);
@@ -286,7 +301,7 @@ static int copy(struct dsq_vault *vault, struct dsq_vault **made, struct dsq_err
         return out_of_memory(error);
     }
     pthread_mutex_lock(&keyring->mutex);
-    other->limits = keyring->limits;
+    other->options = keyring->options;
     other->superblock = keyring->superblock;
     memcpy(other->secrets->master, keyring->secrets->master, DSQ_KEY_BYTES);
     pthread_mutex_unlock(&keyring->mutex);
@@ -300,7 +315,7 @@ static int copy(struct dsq_vault *vault, struct dsq_vault **made, struct dsq_err
     return DSQ_OK;
 }
 
-int dsq_keyring_new(const void *password, size_t size, const struct dsq_kdf_limits *limits,
+int dsq_keyring_new(const void *password, size_t size, const struct dsq_seal_options *options,
                     struct dsq_vault **vault, struct dsq_error *error)
 {
     if (sodium_init() < 0) {
@@ -310,7 +325,7 @@ int dsq_keyring_new(const void *password, size_t size, const struct dsq_kdf_limi
     if (keyring == NULL) {
         return out_of_memory(error);
     }
-    int status = take_limits(limits, &keyring->limits, error);
+    int status = take_options(options, &keyring->options, error);
     if (status == DSQ_OK) {
         status = take_password(keyring->secrets, password, size, error);
     }

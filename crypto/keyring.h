@@ -25,20 +25,25 @@
 
 #define DSQ_PASSWORD_BYTES_MAX 1024
 
-/* How much a guess at the password costs; 0: the default.  For files that are created or rekeyed. */
-struct dsq_kdf_limits {
-    uint64_t operations;
-    uint64_t memory; /* bytes */
+/*
+ * For files that are created: how much a guess at the password costs, and the cipher.  0: the default,
+ * which is AES-256-GCM where the processor has it.  The limits are also those of a new password.
+ */
+struct dsq_seal_options {
+    uint64_t kdf_operations;
+    uint64_t kdf_memory; /* bytes */
+    int cipher;          /* enum dsq_seal_cipher */
 };
 
 /*
  * A locked vault that holds a copy of the password.
  *
- * DSQ_ERR_INVALID      an empty or too long password, or limits outside floor and ceiling
+ * DSQ_ERR_INVALID      an empty or too long password, limits outside floor and ceiling, or a cipher
+ *                      that there is not
  * DSQ_ERR_NOMEM
- * DSQ_ERR_UNSUPPORTED  libsodium does not start
+ * DSQ_ERR_UNSUPPORTED  a cipher that this machine does not have; libsodium does not start
  */
-int dsq_keyring_new(const void *password, size_t size, const struct dsq_kdf_limits *limits,
+int dsq_keyring_new(const void *password, size_t size, const struct dsq_seal_options *options,
                     struct dsq_vault **vault, struct dsq_error *error);
 
 /*

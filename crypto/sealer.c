@@ -35,7 +35,7 @@ struct lane {
 struct dsq_sealer {
     struct lane lanes[LANES];
     struct dsq_codec codec;
-    enum dsq_cipher cipher;
+    enum dsq_seal_cipher cipher;
     unsigned char key[DSQ_KEY_BYTES];
     unsigned char file_id[DSQ_FILE_ID_BYTES];
     unsigned char session[SESSION_BYTES];
@@ -116,7 +116,7 @@ static bool seal(struct dsq_codec *codec, const struct dsq_seal_place *place,
     name_place(sealer, place, name);
     memcpy(nonce, sealer->session, SESSION_BYTES);
     put_number(nonce + SESSION_BYTES, dsq_add_relaxed(&sealer->counter, 1), COUNTER_BYTES);
-    if (sealer->cipher == DSQ_CIPHER_AES256GCM) {
+    if (sealer->cipher == DSQ_SEAL_AES256GCM) {
         unsigned char short_nonce[crypto_aead_aes256gcm_NPUBBYTES];
         struct lane *lane = take_lane(sealer, sealer->session);
         gcm_nonce(nonce, short_nonce);
@@ -139,7 +139,7 @@ static bool open_sealed(struct dsq_codec *codec, const struct dsq_seal_place *pl
     unsigned char name[PLACE_BYTES];
     int result;
     name_place(sealer, place, name);
-    if (sealer->cipher == DSQ_CIPHER_AES256GCM) {
+    if (sealer->cipher == DSQ_SEAL_AES256GCM) {
         unsigned char short_nonce[crypto_aead_aes256gcm_NPUBBYTES];
         struct lane *lane = take_lane(sealer, nonce);
         gcm_nonce(nonce, short_nonce);
@@ -157,16 +157,16 @@ static bool open_sealed(struct dsq_codec *codec, const struct dsq_seal_place *pl
     return result == 0;
 }
 
-bool dsq_sealer_has(enum dsq_cipher cipher)
+bool dsq_sealer_has(enum dsq_seal_cipher cipher)
 {
     if (sodium_init() < 0) {
         return false;
     }
-    return cipher == DSQ_CIPHER_XCHACHA20POLY1305 ||
-           (cipher == DSQ_CIPHER_AES256GCM && crypto_aead_aes256gcm_is_available() != 0);
+    return cipher == DSQ_SEAL_XCHACHA20POLY1305 ||
+           (cipher == DSQ_SEAL_AES256GCM && crypto_aead_aes256gcm_is_available() != 0);
 }
 
-struct dsq_sealer *dsq_sealer_new(enum dsq_cipher cipher, const unsigned char *key,
+struct dsq_sealer *dsq_sealer_new(enum dsq_seal_cipher cipher, const unsigned char *key,
                                   const unsigned char *file_id)
 {
     /* sodium_malloc ends its memory at a page's end: aligned as the size is. */

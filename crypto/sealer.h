@@ -35,10 +35,10 @@ struct dsq_sealer;
  * Makes a sealer for the pages' key, which is copied into guarded memory.  NULL when out of memory.
  * The cipher must be one that this machine has: dsq_sealer_has.
  */
-struct dsq_sealer *dsq_sealer_new(enum dsq_cipher cipher, const unsigned char *key,
+struct dsq_sealer *dsq_sealer_new(enum dsq_seal_cipher cipher, const unsigned char *key,
                                   const unsigned char *file_id);
 
-bool dsq_sealer_has(enum dsq_cipher cipher);
+bool dsq_sealer_has(enum dsq_seal_cipher cipher);
 
 struct dsq_codec *dsq_sealer_codec(struct dsq_sealer *sealer);
 

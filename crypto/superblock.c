@@ -87,7 +87,7 @@ static int check_kinds(const unsigned char *bytes, struct dsq_error *error)
                              "the file is encrypted in format %u; this build reads format %d",
                              (unsigned)format, DSQ_SUPERBLOCK_FORMAT);
     }
-    if ((cipher != DSQ_CIPHER_AES256GCM && cipher != DSQ_CIPHER_XCHACHA20POLY1305) ||
+    if ((cipher != DSQ_SEAL_AES256GCM && cipher != DSQ_SEAL_XCHACHA20POLY1305) ||
         get32(bytes + KDF_AT) != DSQ_KDF_ARGON2ID ||
         get32(bytes + PAGE_BYTES_AT) != DSQ_SEALED_PAGE_BYTES) {
         return dsq_error_set(error, DSQ_ERR_FORMAT,

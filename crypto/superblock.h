@@ -5,7 +5,7 @@
  *
  *     0    magic          "dictsqlite seal\0"
  *     16   format         1
- *     20   cipher         enum dsq_cipher
+ *     20   cipher         enum dsq_seal_cipher
  *     24   page_bytes     DSQ_SEALED_PAGE_BYTES
  *     28   kdf            1: Argon2id, version 1.3, one lane (RFC 9106; crypto_pwhash of libsodium)
  *     32   kdf_operations passes over the memory
@@ -55,9 +55,9 @@
 #define DSQ_KDF_MEMORY_MIN (UINT64_C(19) * 1024 * 1024)
 #define DSQ_KDF_MEMORY_MAX (UINT64_C(1024) * 1024 * 1024)
 
-enum dsq_cipher {
-    DSQ_CIPHER_AES256GCM = 1,
-    DSQ_CIPHER_XCHACHA20POLY1305 = 2,
+enum dsq_seal_cipher {
+    DSQ_SEAL_AES256GCM = 1,
+    DSQ_SEAL_XCHACHA20POLY1305 = 2,
 };
 
 struct dsq_superblock {

@@ -93,6 +93,13 @@ enum dsq_synchronous {
     DSQ_SYNCHRONOUS_NORMAL = 2   /* a commit survives the death of the process */
 };
 
+/* A file keeps the cipher that it was created with. */
+enum dsq_cipher {
+    DSQ_CIPHER_DEFAULT = 0,          /* AES-256-GCM where the processor has it */
+    DSQ_CIPHER_AES256GCM = 1,        /* opens only where the processor has it */
+    DSQ_CIPHER_XCHACHA20POLY1305 = 2 /* opens everywhere */
+};
+
 /* Zero-initialise, then set what differs from the defaults. */
 struct dsq_options {
     int persist_mode;           /* enum dsq_persist_mode */
@@ -114,6 +121,7 @@ struct dsq_options {
     /* What a guess at the password costs where one is set: passes over bytes (Argon2id); 0: default. */
     uint64_t kdf_operations; /* 2 to 64; default 3 */
     uint64_t kdf_memory;     /* 19 MiB to 1 GiB; default 64 MiB */
+    int cipher;              /* enum dsq_cipher: of a file that is created */
     struct dsq_error *error; /* where dsq_open describes its failure; may be NULL; not kept */
 };
 

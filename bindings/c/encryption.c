@@ -2,14 +2,19 @@
 #include "bindings/c/handle.h"
 #include "core/error.h"
 #include "crypto/keyring.h"
+#include "crypto/superblock.h"
 #include "persist/sqlite_store.h"
 
 _Static_assert(DSQ_PASSWORD_SIZE_MAX == DSQ_PASSWORD_BYTES_MAX, "the header says so");
+_Static_assert((int)DSQ_CIPHER_AES256GCM == (int)DSQ_SEAL_AES256GCM &&
+                   (int)DSQ_CIPHER_XCHACHA20POLY1305 == (int)DSQ_SEAL_XCHACHA20POLY1305,
+               "the ciphers have the same numbers");
 
 int dsq_make_vault(const struct dsq_options *options, struct dsq_vault **vault,
                    struct dsq_error *error)
 {
-    const struct dsq_kdf_limits limits = {options->kdf_operations, options->kdf_memory};
+    const struct dsq_seal_options seal = {options->kdf_operations, options->kdf_memory,
+                                          options->cipher};
 
     *vault = NULL;
     if (options->password == NULL) {
@@ -17,7 +22,7 @@ int dsq_make_vault(const struct dsq_options *options, struct dsq_vault **vault,
                    ? DSQ_OK
                    : dsq_error_set(error, DSQ_ERR_INVALID, "the password is NULL but has a size");
     }
-    return dsq_keyring_new(options->password, options->password_size, &limits, vault, error);
+    return dsq_keyring_new(options->password, options->password_size, &seal, vault, error);
 }
 
 struct new_password {

@@ -11,7 +11,8 @@ const char dsq_py_options_doc[] =
     "persist_mode='writethrough', encryption_password=None, enable_safe_pickle=None, "
     "safe_pickle_allowed_modules=None, *, hot_bytes=None, queue_bytes=67108864, "
     "synchronous='full', flush_interval_ms=" TEXT(DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "
-    "buffer_size=" TEXT(DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True)\n--\n\n"
+    "buffer_size=" TEXT(DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True, "
+    "cipher=None)\n--\n\n"
     "A persistent dictionary of str keys and bytes values.\n"
     "\n"
     "With persist_mode='memory' nothing is written, and a full hot tier drops records: a\n"
@@ -30,6 +31,8 @@ const char dsq_py_options_doc[] =
     "after which they are committed.\n"
     "readonly: nothing is written; several readers may share the file.\n"
     "create: make the file if it is missing.\n"
+    "cipher: of an encrypted file that is created: 'aes-256-gcm' (opens only where the processor\n"
+    "has AES), 'xchacha20-poly1305', or None: the former where the processor has it.\n"
     "\n"
     "encryption_password: a str (its UTF-8) or bytes, of 1 to 1024 bytes: the file is encrypted\n"
     "with it.  Python keeps the object as it is: what must not stay in memory has to be wiped by\n"
@@ -45,7 +48,7 @@ const char dsq_py_options_doc[] =
 struct arguments {
     PyObject *path, *hot_capacity, *persist_mode;
     PyObject *encryption_password, *enable_safe_pickle, *safe_pickle_allowed_modules;
-    PyObject *hot_bytes, *queue_bytes, *synchronous, *flush_interval_ms, *buffer_size;
+    PyObject *hot_bytes, *queue_bytes, *synchronous, *flush_interval_ms, *buffer_size, *cipher;
     int enable_async, readonly, create;
 };
 
@@ -65,14 +68,16 @@ static bool parse_arguments(PyObject *args, PyObject *kwargs, struct arguments *
                                         "buffer_size",
                                         "readonly",
                                         "create",
+                                        "cipher",
                                         NULL};
     *a = (struct arguments){.enable_async = 1, .create = 1};
     /* The parser's own prototype leaves the const out. */
     return PyArg_ParseTupleAndKeywords(
-        args, kwargs, "O|OpOOOO$OOOOOpp:DictSQLite", (char **)(uintptr_t)names, &a->path,
+        args, kwargs, "O|OpOOOO$OOOOOppO:DictSQLite", (char **)(uintptr_t)names, &a->path,
         &a->hot_capacity, &a->enable_async, &a->persist_mode, &a->encryption_password,
         &a->enable_safe_pickle, &a->safe_pickle_allowed_modules, &a->hot_bytes, &a->queue_bytes,
-        &a->synchronous, &a->flush_interval_ms, &a->buffer_size, &a->readonly, &a->create);
+        &a->synchronous, &a->flush_interval_ms, &a->buffer_size, &a->readonly, &a->create,
+        &a->cipher);
 }
 
 static bool is_given(const PyObject *object)
@@ -179,10 +184,15 @@ static bool parse_choices(const struct arguments *a, struct dsq_options *native)
                                           {NULL, 0}};
     static const struct choice synchronous[] = {
         {"full", DSQ_SYNCHRONOUS_FULL}, {"normal", DSQ_SYNCHRONOUS_NORMAL}, {NULL, 0}};
+    static const struct choice ciphers[] = {{"aes-256-gcm", DSQ_CIPHER_AES256GCM},
+                                            {"xchacha20-poly1305", DSQ_CIPHER_XCHACHA20POLY1305},
+                                            {NULL, 0}};
     return parse_choice("persist_mode", a->persist_mode, modes,
                         "'writethrough', 'lazy' or 'memory'", &native->persist_mode) &&
            parse_choice("synchronous", a->synchronous, synchronous, "'full' or 'normal'",
-                        &native->synchronous);
+                        &native->synchronous) &&
+           parse_choice("cipher", a->cipher, ciphers, "'aes-256-gcm' or 'xchacha20-poly1305'",
+                        &native->cipher);
 }
 
 bool dsq_py_options_parse(PyObject *args, PyObject *kwargs, struct dsq_py_options *options)

@@ -103,8 +103,8 @@ static void start(void)
 {
     static const unsigned char key[DSQ_KEY_BYTES] = "a key for fuzzing";
     static const unsigned char file_id[DSQ_FILE_ID_BYTES] = "a file";
-    must(dsq_sealer_has(DSQ_CIPHER_AES256GCM));
-    struct dsq_sealer *sealer = dsq_sealer_new(DSQ_CIPHER_AES256GCM, key, file_id);
+    must(dsq_sealer_has(DSQ_SEAL_AES256GCM));
+    struct dsq_sealer *sealer = dsq_sealer_new(DSQ_SEAL_AES256GCM, key, file_id);
     must(sealer != NULL);
     must(dsq_sealed_vfs_new(dsq_sealer_codec(sealer), &vfs, NULL) == DSQ_OK);
     snprintf(directory, sizeof directory, "/dev/shm/dictsqlite-fuzz-XXXXXX");

@@ -122,6 +122,30 @@ Test(encryption, what_was_written_is_read_again_and_nothing_shows)
     CHECK(dsq_close(db), DSQ_OK);
 }
 
+Test(encryption, the_cipher_of_a_new_file_can_be_chosen)
+{
+    struct dsq_options options = with(SECRET);
+    options.cipher = 3;
+    CHECK(try_open(options), DSQ_ERR_INVALID);
+    options.cipher = DSQ_CIPHER_XCHACHA20POLY1305;
+    dsq_db *db = open_with(options);
+    put_many(db, 0, 300);
+    CHECK(dsq_compact(db, NULL, NULL), DSQ_OK);
+    check_nothing_shows();
+    CHECK(dsq_close(db), DSQ_OK);
+    db = open_sealed(SECRET);
+    check_many(db, 0, 300);
+    CHECK(dsq_verify(db, NULL, NULL), DSQ_OK);
+    CHECK(dsq_close(db), DSQ_OK);
+    size_t size;
+    char *bytes = read_whole(scratch_path, &size);
+    cr_assert_eq(bytes[20], DSQ_CIPHER_XCHACHA20POLY1305);
+    bytes[8192 + 100] ^= 1;
+    write_whole(scratch_path, bytes, size);
+    CHECK(try_open(with(SECRET)), DSQ_ERR_CORRUPT);
+    free(bytes);
+}
+
 Test(encryption, a_store_that_was_not_closed_is_recovered_from_its_log)
 {
     pid_t child = fork();

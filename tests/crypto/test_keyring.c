@@ -8,15 +8,15 @@
 
 static struct dsq_error error;
 
-static const struct dsq_kdf_limits limits = {DSQ_KDF_OPERATIONS_MIN, DSQ_KDF_MEMORY_MIN};
+static struct dsq_seal_options seal_options = {DSQ_KDF_OPERATIONS_MIN, DSQ_KDF_MEMORY_MIN, 0};
 
 TestSuite(keyring, .timeout = 60);
 
 static struct dsq_vault *make(const char *password)
 {
     struct dsq_vault *vault = NULL;
-    cr_assert_eq(dsq_keyring_new(password, strlen(password), &limits, &vault, &error), DSQ_OK, "%s",
-                 error.message);
+    cr_assert_eq(dsq_keyring_new(password, strlen(password), &seal_options, &vault, &error), DSQ_OK,
+                 "%s", error.message);
     return vault;
 }
 
@@ -71,6 +71,18 @@ Test(keyring, what_was_created_is_unlocked_by_the_password_alone)
     cr_assert_eq(unlock("correct horse ", header), DSQ_ERR_PASSWORD);
     dsq_vault_destroy(vault);
     dsq_vault_destroy(again);
+}
+
+Test(keyring, the_cipher_can_be_chosen_and_is_kept)
+{
+    unsigned char header[DSQ_SEALED_HEADER_BYTES];
+    struct dsq_superblock superblock;
+    seal_options.cipher = DSQ_SEAL_XCHACHA20POLY1305;
+    dsq_vault_destroy(create(header));
+    seal_options.cipher = 0;
+    cr_assert_eq(dsq_superblock_decode(header, &superblock, &error), DSQ_OK);
+    cr_assert_eq(superblock.cipher, DSQ_SEAL_XCHACHA20POLY1305);
+    cr_assert_eq(unlock(SECRET, header), DSQ_OK);
 }
 
 Test(keyring, every_file_has_keys_of_its_own)
@@ -261,7 +273,7 @@ Test(keyring, another_cipher_in_the_superblock_is_found_out)
     struct dsq_superblock superblock;
     dsq_vault_destroy(create(header));
     cr_assert_eq(dsq_superblock_decode(header, &superblock, &error), DSQ_OK);
-    superblock.cipher = DSQ_CIPHER_AES256GCM + DSQ_CIPHER_XCHACHA20POLY1305 - superblock.cipher;
+    superblock.cipher = DSQ_SEAL_AES256GCM + DSQ_SEAL_XCHACHA20POLY1305 - superblock.cipher;
     memset(other, 0, sizeof other);
     dsq_superblock_encode(&superblock, other);
     cr_assert_lt(unlock(SECRET, other), 0);
@@ -269,22 +281,24 @@ Test(keyring, another_cipher_in_the_superblock_is_found_out)
 
 Test(keyring, passwords_and_limits_out_of_range_are_refused)
 {
-    static const struct dsq_kdf_limits wrong[] = {
-        {DSQ_KDF_OPERATIONS_MIN - 1, 0},
-        {DSQ_KDF_OPERATIONS_MAX + 1, 0},
-        {0, DSQ_KDF_MEMORY_MIN - 1},
-        {0, DSQ_KDF_MEMORY_MAX + 1},
+    static const struct dsq_seal_options wrong[] = {
+        {DSQ_KDF_OPERATIONS_MIN - 1, 0, 0},
+        {DSQ_KDF_OPERATIONS_MAX + 1, 0, 0},
+        {0, DSQ_KDF_MEMORY_MIN - 1, 0},
+        {0, DSQ_KDF_MEMORY_MAX + 1, 0},
+        {0, 0, 3},
+        {0, 0, -1},
     };
     static char password[DSQ_PASSWORD_BYTES_MAX + 1];
     struct dsq_vault *vault = NULL;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         cr_assert_eq(dsq_keyring_new("x", 1, &wrong[i], &vault, &error), DSQ_ERR_INVALID);
     }
-    cr_assert_eq(dsq_keyring_new(password, 0, &limits, &vault, &error), DSQ_ERR_INVALID);
-    cr_assert_eq(dsq_keyring_new(password, sizeof password, &limits, &vault, &error),
+    cr_assert_eq(dsq_keyring_new(password, 0, &seal_options, &vault, &error), DSQ_ERR_INVALID);
+    cr_assert_eq(dsq_keyring_new(password, sizeof password, &seal_options, &vault, &error),
                  DSQ_ERR_INVALID);
     cr_assert_null(vault);
-    cr_assert_eq(dsq_keyring_new(password, DSQ_PASSWORD_BYTES_MAX, &limits, &vault, &error),
+    cr_assert_eq(dsq_keyring_new(password, DSQ_PASSWORD_BYTES_MAX, &seal_options, &vault, &error),
                  DSQ_OK);
     dsq_vault_destroy(vault);
 }

@@ -9,7 +9,7 @@
 #define SIZE_MAX_TRIED 4056
 #define NONCE_BYTES 24
 
-static const enum dsq_cipher ciphers[] = {DSQ_CIPHER_AES256GCM, DSQ_CIPHER_XCHACHA20POLY1305};
+static const enum dsq_seal_cipher ciphers[] = {DSQ_SEAL_AES256GCM, DSQ_SEAL_XCHACHA20POLY1305};
 static const struct dsq_seal_place somewhere = {DSQ_SEAL_FRAME_PAGE, 0x0123456789abcdef, 42};
 
 static unsigned char key[DSQ_KEY_BYTES];
@@ -19,12 +19,12 @@ static void start(void)
 {
     count_up(key, sizeof key, 0);
     count_up(file_id, sizeof file_id, 0x60);
-    cr_assert(dsq_sealer_has(DSQ_CIPHER_XCHACHA20POLY1305));
+    cr_assert(dsq_sealer_has(DSQ_SEAL_XCHACHA20POLY1305));
 }
 
 TestSuite(sealer, .init = start, .timeout = 60);
 
-static struct dsq_sealer *make(enum dsq_cipher cipher)
+static struct dsq_sealer *make(enum dsq_seal_cipher cipher)
 {
     struct dsq_sealer *sealer = dsq_sealer_new(cipher, key, file_id);
     cr_assert_not_null(sealer);
@@ -158,13 +158,13 @@ Test(sealer, nothing_opens_with_another_key_or_in_another_file)
 Test(sealer, the_format_is_what_it_was)
 {
     static const struct {
-        enum dsq_cipher cipher;
+        enum dsq_seal_cipher cipher;
         const char *tag;
         const char *sealed;
     } vectors[] = {
-        {DSQ_CIPHER_AES256GCM, "58b2ceaf0a7321d0661561fdfb66af75",
+        {DSQ_SEAL_AES256GCM, "58b2ceaf0a7321d0661561fdfb66af75",
          "0cae4402f8fadf6ad2a2a91d82c5cdf72ed2cf0340b25fffecf3499f268eacfb"},
-        {DSQ_CIPHER_XCHACHA20POLY1305, "fdc4193ab1c5171c7eb48dfc8fcfb7bc",
+        {DSQ_SEAL_XCHACHA20POLY1305, "fdc4193ab1c5171c7eb48dfc8fcfb7bc",
          "83c3875c058b181df243d716e620f5d4d52a5034b03126cdc4d913331aeb64b3"},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
@@ -213,7 +213,7 @@ Test(sealer, no_nonce_is_used_twice)
 {
     pthread_t threads[THREADS];
     size_t numbers[THREADS];
-    shared = make(DSQ_CIPHER_XCHACHA20POLY1305);
+    shared = make(DSQ_SEAL_XCHACHA20POLY1305);
     for (size_t i = 0; i < THREADS; i++) {
         numbers[i] = i;
         pthread_create(&threads[i], NULL, seal_many, &numbers[i]);
@@ -235,8 +235,8 @@ Test(sealer, sealers_of_one_key_have_sessions_of_their_own)
     unsigned char first[DSQ_SEAL_BYTES];
     unsigned char second[DSQ_SEAL_BYTES];
     unsigned char byte = 0;
-    struct dsq_sealer *a = make(DSQ_CIPHER_XCHACHA20POLY1305);
-    struct dsq_sealer *b = make(DSQ_CIPHER_XCHACHA20POLY1305);
+    struct dsq_sealer *a = make(DSQ_SEAL_XCHACHA20POLY1305);
+    struct dsq_sealer *b = make(DSQ_SEAL_XCHACHA20POLY1305);
     cr_assert(seal(a, &somewhere, &byte, 1, &byte, first));
     cr_assert(seal(b, &somewhere, &byte, 1, &byte, second));
     cr_assert_neq(memcmp(first, second, 16), 0);
@@ -267,16 +267,16 @@ static void *open_all(void *context)
 Test(sealer, what_many_sessions_sealed_opens)
 {
     pthread_t threads[THREADS];
-    if (!dsq_sealer_has(DSQ_CIPHER_AES256GCM)) {
+    if (!dsq_sealer_has(DSQ_SEAL_AES256GCM)) {
         cr_skip_test("this processor has no AES");
     }
     for (int i = 0; i < SESSIONS; i++) {
-        struct dsq_sealer *sealer = make(DSQ_CIPHER_AES256GCM);
+        struct dsq_sealer *sealer = make(DSQ_SEAL_AES256GCM);
         sealed_in[i][0] = (unsigned char)i;
         cr_assert(seal(sealer, &somewhere, sealed_in[i], 24, sealed_in[i], seals_of[i]));
         dsq_sealer_free(sealer);
     }
-    shared = make(DSQ_CIPHER_AES256GCM);
+    shared = make(DSQ_SEAL_AES256GCM);
     for (int i = 0; i < THREADS; i++) {
         pthread_create(&threads[i], NULL, open_all, &shared);
     }
@@ -292,7 +292,7 @@ Test(sealer, a_forked_child_does_not_seal)
 {
     unsigned char byte = 0;
     unsigned char seal_bytes[DSQ_SEAL_BYTES];
-    struct dsq_sealer *sealer = make(DSQ_CIPHER_XCHACHA20POLY1305);
+    struct dsq_sealer *sealer = make(DSQ_SEAL_XCHACHA20POLY1305);
     cr_assert(seal(sealer, &somewhere, &byte, 1, &byte, seal_bytes));
     pid_t child = fork();
     if (child == 0) {

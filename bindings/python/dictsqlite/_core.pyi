@@ -102,6 +102,7 @@ class DictSQLite:
         buffer_size: int | None = 10000,
         readonly: bool = False,
         create: bool = True,
+        cipher: Literal["aes-256-gcm", "xchacha20-poly1305"] | None = None,
     ) -> None: ...
     @property
     def closed(self) -> bool: ...

@@ -133,6 +133,16 @@ def test_the_format_is_what_it_says(path):
     assert rows == {f"a key of mine {i}".encode(): VALUE for i in range(1000)}
 
 
+def test_the_cipher_of_a_new_file_can_be_chosen(path):
+    for cipher in ("AES", 1):
+        with pytest.raises((ValueError, TypeError), match="cipher must be"):
+            DictSQLite(path, encryption_password=SECRET, cipher=cipher)
+    with DictSQLite(path, encryption_password=SECRET, cipher="xchacha20-poly1305") as db:
+        db["k"] = VALUE
+    assert path.read_bytes()[20] == 2
+    assert read(path) == {"k": VALUE}
+
+
 def test_the_exception_is_public():
     assert "PasswordError" in dictsqlite.__all__
 
