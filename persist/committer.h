@@ -132,6 +132,12 @@ typedef int (*dsq_chore)(struct dsq_store *store, void *context, struct dsq_erro
 int dsq_committer_do(struct dsq_committer *committer, dsq_chore run, void *context,
                      struct dsq_error *error);
 
+/*
+ * The rows that kv will have once all that is committed is folded; DSQ_WOULD_BLOCK if folding it is the
+ * better way to know.
+ */
+int dsq_committer_count(struct dsq_committer *committer, uint64_t *count, struct dsq_error *error);
+
 /* Whether all that was queued is durable; whether it is in kv. */
 bool dsq_committer_is_idle(const struct dsq_committer *committer);
 bool dsq_committer_is_folded(const struct dsq_committer *committer);

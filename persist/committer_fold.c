@@ -149,11 +149,45 @@ int dsq_committer_fold_step(struct dsq_committer *committer, struct dsq_error *e
     return status;
 }
 
+/* Look-ups for a count, as many as take a few milliseconds. */
+#define COUNT_MOST 4096
+
+struct counting {
+    struct dsq_committer *committer;
+    uint64_t count;
+};
+
+/*
+ * Once between two folds: whoever goes on counting while he writes would look the same keys up again and
+ * again.
+ */
+static int count_rows(struct dsq_store *store, void *context, struct dsq_error *error)
+{
+    struct counting *counting = context;
+    struct dsq_committer *committer = counting->committer;
+
+    if (committer->counted && committer->fold.open.count != 0) {
+        return DSQ_WOULD_BLOCK;
+    }
+    committer->counted = true;
+    return dsq_fold_count(&committer->fold, store, COUNT_MOST, &counting->count, error);
+}
+
+int dsq_committer_count(struct dsq_committer *committer, uint64_t *count, struct dsq_error *error)
+{
+    struct counting counting = {.committer = committer};
+    int status = dsq_committer_do(committer, count_rows, &counting, error);
+
+    *count = counting.count;
+    return status;
+}
+
 void dsq_committer_note_folded(struct dsq_committer *committer)
 {
     const struct dsq_fold *fold = &committer->fold;
 
     if (fold->folds != dsq_load_relaxed(&committer->folds)) {
+        committer->counted = false;
         dsq_store_relaxed(&committer->folds, fold->folds);
         dsq_store_seq_cst(&committer->folded_seq, fold->folded_seq);
         dsq_event_signal(&committer->progress);

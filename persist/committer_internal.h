@@ -113,6 +113,7 @@ struct dsq_committer {
     struct batch batch;
     struct dsq_journal_row row;
     struct dsq_fold fold;
+    bool counted;             /* since the last fold ended */
     uint64_t committed_at_ns; /* when the last commit ended */
     uint64_t pause_ns;        /* how long it usually takes from there to the next push; smoothed */
     uint64_t wal_seen;        /* by the last look at it */

@@ -1,6 +1,7 @@
 #include "persist/fold.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/error.h"
 #include "core/platform.h"
@@ -149,6 +150,7 @@ static void end_fold(struct dsq_fold *fold)
     free(fold->closed.entries);
     free(fold->scratch);
     fold->closed = (struct dsq_fold_set){0};
+    fold->applied = 0;
     fold->scratch = NULL;
     fold->stage = DSQ_FOLD_GATHERING;
     dsq_hook_stage(DSQ_STAGE_FOLDED);
@@ -190,6 +192,104 @@ int dsq_fold_advance(struct dsq_fold *fold, struct dsq_store *store,
         break;
     }
     return DSQ_OK;
+}
+
+/* What is not in kv yet, in the order of the commits as far as records of one key go; how many. */
+static size_t gather(const struct dsq_fold *fold, struct dsq_fold_entry *entries)
+{
+    size_t closed = fold->closed.count - fold->applied;
+
+    if (closed != 0) {
+        memcpy(entries, fold->sort.from + fold->applied, closed * sizeof *entries);
+    }
+    if (fold->open.count != 0) {
+        memcpy(entries + closed, fold->open.entries, fold->open.count * sizeof *entries);
+    }
+    return closed + fold->open.count;
+}
+
+/* Moves the last entry of each key to the front; how many there are. */
+static size_t keep_last(struct dsq_fold_entry *entries, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (i + 1 == count || !dsq_fold_same_key(&entries[i], &entries[i + 1])) {
+            entries[kept++] = entries[i];
+        }
+    }
+    return kept;
+}
+
+/* Room for a count: entries twice over, for sorting, and what is asked of the store. */
+struct counting {
+    struct dsq_fold_entry *entries;
+    struct dsq_fold_entry *scratch;
+    struct dsq_bytes *keys;
+    bool *found;
+};
+
+static bool counting_init(struct counting *counting, size_t count)
+{
+    counting->entries = malloc(count * sizeof *counting->entries);
+    counting->scratch = malloc(count * sizeof *counting->scratch);
+    counting->keys = malloc(count * sizeof *counting->keys);
+    counting->found = malloc(count * sizeof *counting->found);
+    return counting->entries != NULL && counting->scratch != NULL && counting->keys != NULL &&
+           counting->found != NULL;
+}
+
+static void counting_fini(struct counting *counting)
+{
+    free(counting->entries);
+    free(counting->scratch);
+    free(counting->keys);
+    free(counting->found);
+}
+
+static int count_changes(const struct dsq_fold *fold, struct counting *counting,
+                         struct dsq_store *store, uint64_t *count, struct dsq_error *error)
+{
+    struct dsq_fold_sort sort;
+    size_t kept = gather(fold, counting->entries);
+    int status;
+
+    dsq_fold_sort_start(&sort, counting->entries, counting->scratch, kept);
+    while (!dsq_fold_sort_step(&sort, SIZE_MAX)) {
+    }
+    kept = keep_last(sort.from, kept);
+    for (size_t i = 0; i < kept; i++) {
+        counting->keys[i] = dsq_record_key(sort.from[i].record);
+    }
+    status = store->ops->find(store, counting->keys, counting->found, kept, error);
+    *count = store->ops->count(store);
+    for (size_t i = 0; status == DSQ_OK && i < kept; i++) {
+        bool stays = sort.from[i].record->kind != DSQ_RECORD_TOMBSTONE;
+
+        *count += (uint64_t)stays - (uint64_t)counting->found[i];
+    }
+    return status;
+}
+
+int dsq_fold_count(const struct dsq_fold *fold, struct dsq_store *store, size_t most,
+                   uint64_t *count, struct dsq_error *error)
+{
+    size_t unfolded = fold->closed.count - fold->applied + fold->open.count;
+    struct counting counting;
+    int status = DSQ_WOULD_BLOCK; /* also for want of memory: the fold itself needs less */
+
+    if (unfolded == 0) {
+        *count = store->ops->count(store);
+        return DSQ_OK;
+    }
+    if (unfolded > most) {
+        return DSQ_WOULD_BLOCK;
+    }
+    if (counting_init(&counting, unfolded)) {
+        status = count_changes(fold, &counting, store, count, error);
+    }
+    counting_fini(&counting);
+    return status;
 }
 
 void dsq_fold_fini(struct dsq_fold *fold, void (*release)(void *context, struct dsq_record *record),

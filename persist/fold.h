@@ -78,6 +78,13 @@ static inline bool dsq_fold_is_under_way(const struct dsq_fold *fold)
 int dsq_fold_advance(struct dsq_fold *fold, struct dsq_store *store,
                      const struct dsq_fold_step *step, struct dsq_error *error);
 
+/*
+ * How many rows kv will have once everything is folded, looked up key by key: DSQ_WOULD_BLOCK if that
+ * would be for more than `most` records.  By the store's writing thread, between steps.
+ */
+int dsq_fold_count(const struct dsq_fold *fold, struct dsq_store *store, size_t most,
+                   uint64_t *count, struct dsq_error *error);
+
 /* Hands every record that is left to `release`, and frees. */
 void dsq_fold_fini(struct dsq_fold *fold, void (*release)(void *context, struct dsq_record *record),
                    void *context);

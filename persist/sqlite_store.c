@@ -323,6 +323,35 @@ static int commit(struct dsq_store *store, struct dsq_error *error)
     return DSQ_OK;
 }
 
+/* Answered by the index of kv alone: the rows' pages are not read. */
+static int find_one(struct sqlite3_stmt *statement, struct dsq_bytes key, bool *found)
+{
+    int result = dsq_sqlite_bind(statement, 1, key);
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(statement);
+    }
+    *found = result == SQLITE_ROW;
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+static int find(struct dsq_store *store, const struct dsq_bytes *keys, bool *found, size_t count,
+                struct dsq_error *error)
+{
+    struct dsq_sqlite_store *self = dsq_sqlite_store_of(store);
+    int result = run(self->writes[DSQ_SQLITE_READ]);
+    for (size_t i = 0; result == SQLITE_OK && i < count; i++) {
+        result = find_one(self->writes[DSQ_SQLITE_FIND], keys[i], &found[i]);
+    }
+    int status = result == SQLITE_OK ? DSQ_OK : fail(self, result, "look for keys", error);
+    abandon_transaction(self);
+    if (status != DSQ_OK) {
+        self->version_unknown = true;
+    }
+    return status;
+}
+
 static uint64_t count(const struct dsq_store *store)
 {
     return dsq_load_relaxed(&((const struct dsq_sqlite_store *)store)->count);
@@ -476,6 +505,7 @@ const struct dsq_store_ops dsq_sqlite_store_ops = {
     .commit = commit,
     .accept_changes = accept_changes,
     .rollback = rollback,
+    .find = find,
     .count = count,
     .seq = seq,
     .checkpoint = checkpoint,

@@ -29,6 +29,8 @@ struct sqlite3_stmt;
 enum dsq_sqlite_write {
     DSQ_SQLITE_BEGIN,
     DSQ_SQLITE_VERSION,
+    DSQ_SQLITE_READ,
+    DSQ_SQLITE_FIND,
     DSQ_SQLITE_UPDATE,
     DSQ_SQLITE_INSERT,
     DSQ_SQLITE_DELETE,

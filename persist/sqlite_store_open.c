@@ -55,6 +55,8 @@ static const char create_sql[] = "PRAGMA page_size=" STRING(
 static const char *const write_sql[DSQ_SQLITE_WRITES] = {
     [DSQ_SQLITE_BEGIN] = "BEGIN IMMEDIATE",
     [DSQ_SQLITE_VERSION] = "PRAGMA data_version",
+    [DSQ_SQLITE_READ] = "BEGIN",
+    [DSQ_SQLITE_FIND] = "SELECT 1 FROM kv WHERE key = ?1",
     [DSQ_SQLITE_UPDATE] = "UPDATE kv SET value = ?2 WHERE key = ?1",
     [DSQ_SQLITE_INSERT] = "INSERT INTO kv(key, value) VALUES(?1, ?2)",
     [DSQ_SQLITE_DELETE] = "DELETE FROM kv WHERE key = ?1",

@@ -7,7 +7,7 @@
  * Two places for what is written: `kv`, the rows; and `journal`, batches of records in the order of
  * their commits, which are merged into kv later (persist/fold.h).
  *
- * Threads: begin, put, del, journal_append, journal_drop, commit, rollback and checkpoint belong to
+ * Threads: begin, put, del, journal_append, journal_drop, commit, rollback, find and checkpoint belong to
  * one thread at a time, the writer; count, seq and wal_bytes are for any thread.  Readers are acquired and used by any thread;
  * one reader serves one thread at a time.  Nobody may hold a reader while waiting for anything but the storage itself.
  *
@@ -102,6 +102,13 @@ struct dsq_store_ops {
      * rows anew.  DSQ_ERR_CHANGED again if the file is not there.  Outside a transaction.
      */
     int (*accept_changes)(struct dsq_store *store, struct dsq_error *error);
+
+    /*
+     * Which of the keys kv has, all of them as of one state.  The writer's thread, outside a
+     * transaction.
+     */
+    int (*find)(struct dsq_store *store, const struct dsq_bytes *keys, bool *found, size_t count,
+                struct dsq_error *error);
 
     /* Rows of kv, and the last number in the journal ever, as of the last commit (or open). */
     uint64_t (*count)(const struct dsq_store *store);

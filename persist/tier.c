@@ -217,8 +217,12 @@ int dsq_tier_count(struct dsq_tier *tier, uint64_t *count, struct dsq_error *err
     if (count_hot(tier, count) == DSQ_OK) {
         return dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
     }
-    status = dsq_tier_fold(tier, error);
+    status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
     if (status == DSQ_OK) {
+        status = dsq_committer_count(tier->committer, count, error);
+    }
+    if (status == DSQ_WOULD_BLOCK) {
+        status = dsq_tier_fold(tier, error);
         *count = tier->store->ops->count(tier->store);
     }
     return status;

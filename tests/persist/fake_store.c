@@ -356,6 +356,22 @@ static uint64_t level(const struct dsq_store *store, size_t offset)
     return value;
 }
 
+static int find(struct dsq_store *store, const struct dsq_bytes *keys, bool *found, size_t count,
+                struct dsq_error *error)
+{
+    struct fake *fake = fake_of(store);
+    int status;
+
+    lock(fake);
+    fake_require(!fake->in_transaction, "a look for keys within a transaction");
+    status = enter(fake, FAKE_READER_GET, error);
+    for (size_t i = 0; status == DSQ_OK && i < count; i++) {
+        found[i] = fake_rows_find(&fake->rows, keys[i]) != NULL;
+    }
+    unlock(fake);
+    return status;
+}
+
 static uint64_t count(const struct dsq_store *store)
 {
     return level(store, offsetof(struct fake, rows.count));
@@ -566,6 +582,7 @@ static const struct dsq_store_ops fake_ops = {
     .commit = commit,
     .accept_changes = accept_changes,
     .rollback = rollback,
+    .find = find,
     .count = count,
     .seq = seq_of,
     .checkpoint = checkpoint,

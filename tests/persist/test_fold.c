@@ -264,3 +264,59 @@ Test(fold, sorts_like_the_store_and_keeps_equal_keys_in_their_order)
         dsq_record_free(sort.from[i].record);
     }
 }
+
+static void check_count(uint64_t expected)
+{
+    uint64_t count = UINT64_MAX;
+    cr_assert_eq(dsq_fold_count(&fold, store, SIZE_MAX, &count, &error), DSQ_OK, "%s",
+                 error.message);
+    cr_assert_eq(count, expected, "%d at stage %d", (int)count, (int)fold.stage);
+}
+
+/* At every stage of folds that are interrupted all the time, beside a count kept by hand. */
+Test(fold, rows_are_counted_without_folding)
+{
+    enum { KEYS = 40 };
+    bool present[KEYS] = {false};
+    uint64_t rows = 0;
+    unsigned stages = 0;
+    check_count(0);
+    patience = 1;
+    for (unsigned i = 0; i < 4000; i++) {
+        unsigned draw = i * 2654435761U >> 8;
+        unsigned key = draw % KEYS;
+        bool stays = draw / KEYS % 3 != 0;
+        char name[8];
+        snprintf(name, sizeof name, "%u", key);
+        commit(name, stays ? "v" : NULL);
+        rows += (uint64_t)stays - (uint64_t)present[key];
+        present[key] = stays;
+        check_count(rows);
+        if (draw % 7 == 0) {
+            cr_assert_eq(dsq_fold_start(&fold, &error), DSQ_OK);
+        }
+        if (draw % 5 < 3) {
+            cr_assert_eq(advance(), DSQ_OK, "%s", error.message);
+            check_count(rows);
+        }
+        stages |= 1U << fold.stage;
+    }
+    cr_assert_eq(stages, 15, "every stage has been met");
+    patience = SIZE_MAX;
+    run();
+    run();
+    check_count(rows);
+    cr_assert_eq(store->ops->count(store), rows);
+}
+
+Test(fold, too_many_records_are_not_looked_up)
+{
+    uint64_t count;
+    commit("a", "1");
+    commit("b", "1");
+    cr_assert_eq(dsq_fold_count(&fold, store, 1, &count, &error), DSQ_WOULD_BLOCK);
+    cr_assert_eq(dsq_fold_count(&fold, store, 2, &count, &error), DSQ_OK);
+    cr_assert_eq(count, 2);
+    fake_fail(store, FAKE_READER_GET, 0, 1, DSQ_ERR_IO);
+    cr_assert_eq(dsq_fold_count(&fold, store, 2, &count, &error), DSQ_ERR_IO);
+}
