@@ -141,9 +141,15 @@ int dsq_tier_pin(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record 
 int dsq_tier_pin_hot(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record,
                      struct dsq_error *error);
 
-/* nowait: DSQ_WOULD_BLOCK instead of waiting or reading, with nothing done. */
-int dsq_tier_put(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_bytes value, bool nowait,
-                 struct dsq_error *error);
+/* What a write may wait for. */
+enum dsq_patience {
+    DSQ_WAITS, /* room, the disk, and in writethrough mode its commit */
+    DSQ_NOWAIT, /* nothing: DSQ_WOULD_BLOCK instead, with nothing done; always in writethrough mode */
+    DSQ_SUBMITS /* nothing either, but the commit is for others to wait for */
+};
+
+int dsq_tier_put(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_bytes value,
+                 enum dsq_patience patience, struct dsq_error *error);
 
 /*
  * A change that depends on what is there.  Its condition is asked with the key's value (NULL:
@@ -182,7 +188,7 @@ int dsq_if_countable(const struct dsq_change *change, const struct dsq_bytes *pr
  * handed out in *seen with a reference (may be NULL).
  */
 int dsq_tier_change(struct dsq_tier *tier, struct dsq_bytes key, const struct dsq_change *change,
-                    bool nowait, struct dsq_record **seen, struct dsq_error *error);
+                    enum dsq_patience patience, struct dsq_record **seen, struct dsq_error *error);
 
 /* One operation of a batch: a put, or a delete (is_delete), which need not find the key. */
 struct dsq_operation {

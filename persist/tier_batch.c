@@ -295,8 +295,8 @@ static int apply_in_memory(struct dsq_tier *tier, const struct dsq_operation *op
         const struct dsq_operation *operation = &operations[i];
 
         status = operation->is_delete
-                     ? dsq_tier_change(tier, operation->key, &delete, false, NULL, error)
-                     : dsq_tier_put(tier, operation->key, operation->value, false, error);
+                     ? dsq_tier_change(tier, operation->key, &delete, DSQ_WAITS, NULL, error)
+                     : dsq_tier_put(tier, operation->key, operation->value, DSQ_WAITS, error);
     }
     return status < 0 ? status : DSQ_OK;
 }

@@ -17,6 +17,7 @@ struct attempt {
     uint64_t hash;
     struct dsq_bytes key;
     const struct dsq_change *change;
+    enum dsq_patience patience;
     struct dsq_write write;
     struct dsq_record *seen; /* what the outcome derives from, with a reference */
     int refusal;             /* what the condition said */
@@ -203,7 +204,7 @@ static enum verdict attempt_miss(struct attempt *attempt, int *status, struct ds
     return verdict;
 }
 
-static enum verdict run(struct attempt *attempt, bool nowait, int *status, struct dsq_error *error)
+static enum verdict run(struct attempt *attempt, int *status, struct dsq_error *error)
 {
     enum verdict verdict = VERDICT_AGAIN;
     bool missed = false;
@@ -215,7 +216,7 @@ static enum verdict run(struct attempt *attempt, bool nowait, int *status, struc
             continue;
         }
         missed = true;
-        if (nowait) {
+        if (attempt->patience != DSQ_WAITS) {
             *status = DSQ_WOULD_BLOCK;
             return VERDICT_FAILED;
         }
@@ -245,7 +246,7 @@ static int conclude(struct attempt *attempt, enum verdict verdict, struct dsq_re
         }
     } else {
         dsq_write_cancel(tier, &attempt->write);
-        if (attempt->seen != NULL) {
+        if (attempt->seen != NULL && attempt->patience != DSQ_SUBMITS) {
             status = tier_wait(tier, attempt->seen, error);
         }
         if (status == DSQ_OK) {
@@ -265,7 +266,7 @@ static int conclude(struct attempt *attempt, enum verdict verdict, struct dsq_re
 }
 
 int dsq_tier_change(struct dsq_tier *tier, struct dsq_bytes key, const struct dsq_change *change,
-                    bool nowait, struct dsq_record **seen, struct dsq_error *error)
+                    enum dsq_patience patience, struct dsq_record **seen, struct dsq_error *error)
 {
     uint64_t hash = dsq_hash(&tier->secret, key);
     struct attempt attempt = {
@@ -274,6 +275,7 @@ int dsq_tier_change(struct dsq_tier *tier, struct dsq_bytes key, const struct ds
         .hash = hash,
         .key = key,
         .change = change,
+        .patience = patience,
     };
     enum verdict verdict;
     int status = DSQ_OK;
@@ -282,13 +284,13 @@ int dsq_tier_change(struct dsq_tier *tier, struct dsq_bytes key, const struct ds
         *seen = NULL;
     }
     if (tier_persists(tier) || change->kind != DSQ_RECORD_TOMBSTONE) {
-        status = dsq_write_begin(tier, change->kind, hash, key, change->value, nowait,
+        status = dsq_write_begin(tier, change->kind, hash, key, change->value, patience,
                                  &attempt.write, error);
     }
     if (status != DSQ_OK) {
         return status;
     }
-    verdict = run(&attempt, nowait, &status, error);
+    verdict = run(&attempt, &status, error);
     if (verdict == VERDICT_FAILED) {
         dsq_write_cancel(tier, &attempt.write);
         return status;

@@ -143,7 +143,7 @@ struct dsq_write {
  * DSQ_ERR_NOMEM: nothing is held.
  */
 int dsq_write_begin(struct dsq_tier *tier, enum dsq_record_kind kind, uint64_t hash,
-                    struct dsq_bytes key, struct dsq_bytes value, bool nowait,
+                    struct dsq_bytes key, struct dsq_bytes value, enum dsq_patience patience,
                     struct dsq_write *write, struct dsq_error *error);
 
 /*

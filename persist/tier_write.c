@@ -35,21 +35,21 @@ static void refund(struct dsq_tier *tier, uint64_t bytes)
 }
 
 int dsq_write_begin(struct dsq_tier *tier, enum dsq_record_kind kind, uint64_t hash,
-                    struct dsq_bytes key, struct dsq_bytes value, bool nowait,
+                    struct dsq_bytes key, struct dsq_bytes value, enum dsq_patience patience,
                     struct dsq_write *write, struct dsq_error *error)
 {
     uint64_t bytes = dsq_record_footprint(key.size, value.size);
     enum dsq_record_state state = tier->committer != NULL ? DSQ_RECORD_PENDING : DSQ_RECORD_CLEAN;
     int status;
 
-    write->durable = tier->mode == DSQ_TIER_WRITETHROUGH;
+    write->durable = tier->mode == DSQ_TIER_WRITETHROUGH && patience != DSQ_SUBMITS;
     if (tier->readonly) {
         return dsq_error_set(error, DSQ_ERR_READONLY, "the store was opened read-only");
     }
-    if (nowait && write->durable) {
+    if (patience == DSQ_NOWAIT && write->durable) {
         return DSQ_WOULD_BLOCK;
     }
-    status = wait_for_room(tier, bytes, nowait, error);
+    status = wait_for_room(tier, bytes, patience != DSQ_WAITS, error);
     if (status != DSQ_OK) {
         return status;
     }
@@ -122,13 +122,13 @@ int dsq_write_end(struct dsq_tier *tier, struct dsq_write *write, struct dsq_err
     return status;
 }
 
-int dsq_tier_put(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_bytes value, bool nowait,
-                 struct dsq_error *error)
+int dsq_tier_put(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_bytes value,
+                 enum dsq_patience patience, struct dsq_error *error)
 {
     uint64_t hash = dsq_hash(&tier->secret, key);
     struct dsq_table *shard = tier_shard(tier, hash);
     struct dsq_write write;
-    int status = dsq_write_begin(tier, DSQ_RECORD_VALUE, hash, key, value, nowait, &write, error);
+    int status = dsq_write_begin(tier, DSQ_RECORD_VALUE, hash, key, value, patience, &write, error);
 
     if (status != DSQ_OK) {
         return status;

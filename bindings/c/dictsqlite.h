@@ -191,6 +191,15 @@ DSQ_API int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const v
                            size_t value_size);
 
 /*
+ * As dsq_put_nowait, but in writethrough mode, too: it is done, visible and in its place among the
+ * writes, when this returns DSQ_OK, and on disk once a dsq_flush has returned that began after it.
+ * For programs that wait for many writes at a time (event loops).  Whoever reads the value in
+ * writethrough mode waits for its commit, as always.
+ */
+DSQ_API int dsq_submit_put(dsq_db *db, const void *key, size_t key_size, const void *value,
+                           size_t value_size);
+
+/*
  * Removes a key.  DSQ_ABSENT if it was not there.  Reads the disk if the hot tier does not know.
  * Waits and fails as dsq_put does; a failed read is returned as its error.
  */
@@ -245,6 +254,12 @@ DSQ_API DSQ_MUST_CHECK int dsq_fetch_add(dsq_db *db, const void *key, size_t key
 
 /* As dsq_delete, with DSQ_WOULD_BLOCK as in dsq_put_nowait. */
 DSQ_API int dsq_delete_nowait(dsq_db *db, const void *key, size_t key_size);
+
+/*
+ * As dsq_submit_put, of dsq_delete.  DSQ_ABSENT may rest on a deletion that is not on disk yet, but is once
+ * a dsq_flush that began afterwards has returned.
+ */
+DSQ_API int dsq_submit_delete(dsq_db *db, const void *key, size_t key_size);
 
 /*
  * Looks a key up and hands out a copy of its value: *value is to be freed with dsq_free, and is

@@ -6,7 +6,7 @@
 #include "bindings/c/handle.h"
 #include "core/error.h"
 
-static int put(dsq_db *db, struct dsq_bytes key, struct dsq_bytes value, bool nowait)
+static int put(dsq_db *db, struct dsq_bytes key, struct dsq_bytes value, enum dsq_patience patience)
 {
     struct dsq_error error;
     int status = dsq_handle_enter_with_key(db, key, &error);
@@ -15,25 +15,34 @@ static int put(dsq_db *db, struct dsq_bytes key, struct dsq_bytes value, bool no
         status = dsq_check_bytes(value, DSQ_VALUE_SIZE_MAX, "value", &error);
     }
     if (status == DSQ_OK) {
-        status = dsq_tier_put(db->tier, key, value, nowait, &error);
+        status = dsq_tier_put(db->tier, key, value, patience, &error);
     }
     return dsq_handle_leave(db, status, &error);
 }
 
 int dsq_put(dsq_db *db, const void *key, size_t key_size, const void *value, size_t value_size)
 {
-    return put(db, (struct dsq_bytes){key, key_size}, (struct dsq_bytes){value, value_size}, false);
+    return put(db, (struct dsq_bytes){key, key_size}, (struct dsq_bytes){value, value_size},
+               DSQ_WAITS);
 }
 
 int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const void *value,
                    size_t value_size)
 {
-    return put(db, (struct dsq_bytes){key, key_size}, (struct dsq_bytes){value, value_size}, true);
+    return put(db, (struct dsq_bytes){key, key_size}, (struct dsq_bytes){value, value_size},
+               DSQ_NOWAIT);
+}
+
+int dsq_submit_put(dsq_db *db, const void *key, size_t key_size, const void *value,
+                   size_t value_size)
+{
+    return put(db, (struct dsq_bytes){key, key_size}, (struct dsq_bytes){value, value_size},
+               DSQ_SUBMITS);
 }
 
 /* A change, with the value that was there handed out as a pinned record, or NULL. */
-static int change(dsq_db *db, struct dsq_bytes key, const struct dsq_change *what, bool nowait,
-                  struct dsq_record **seen)
+static int change(dsq_db *db, struct dsq_bytes key, const struct dsq_change *what,
+                  enum dsq_patience patience, struct dsq_record **seen)
 {
     struct dsq_error error;
     int status = dsq_handle_enter_with_key(db, key, &error);
@@ -42,7 +51,7 @@ static int change(dsq_db *db, struct dsq_bytes key, const struct dsq_change *wha
         status = dsq_check_bytes(what->value, DSQ_VALUE_SIZE_MAX, "value", &error);
     }
     if (status == DSQ_OK) {
-        status = dsq_tier_change(db->tier, key, what, nowait, seen, &error);
+        status = dsq_tier_change(db->tier, key, what, patience, seen, &error);
     }
     return dsq_handle_leave(db, status, &error);
 }
@@ -54,12 +63,17 @@ static const struct dsq_change delete_change = {
 
 int dsq_delete(dsq_db *db, const void *key, size_t key_size)
 {
-    return change(db, (struct dsq_bytes){key, key_size}, &delete_change, false, NULL);
+    return change(db, (struct dsq_bytes){key, key_size}, &delete_change, DSQ_WAITS, NULL);
 }
 
 int dsq_delete_nowait(dsq_db *db, const void *key, size_t key_size)
 {
-    return change(db, (struct dsq_bytes){key, key_size}, &delete_change, true, NULL);
+    return change(db, (struct dsq_bytes){key, key_size}, &delete_change, DSQ_NOWAIT, NULL);
+}
+
+int dsq_submit_delete(dsq_db *db, const void *key, size_t key_size)
+{
+    return change(db, (struct dsq_bytes){key, key_size}, &delete_change, DSQ_SUBMITS, NULL);
 }
 
 int dsq_pop(dsq_db *db, const void *key, size_t key_size, void **value, size_t *value_size)
@@ -71,7 +85,7 @@ int dsq_pop(dsq_db *db, const void *key, size_t key_size, void **value, size_t *
         return DSQ_ERR_INVALID;
     }
     *value = NULL;
-    status = change(db, (struct dsq_bytes){key, key_size}, &delete_change, false, &seen);
+    status = change(db, (struct dsq_bytes){key, key_size}, &delete_change, DSQ_WAITS, &seen);
     return seen != NULL ? dsq_handle_copy_out(db, seen, status, value, value_size) : status;
 }
 
@@ -90,7 +104,7 @@ int dsq_get_or_put(dsq_db *db, const void *key, size_t key_size, const void *val
         return DSQ_ERR_INVALID;
     }
     *existing = NULL;
-    status = change(db, (struct dsq_bytes){key, key_size}, &add, false, &seen);
+    status = change(db, (struct dsq_bytes){key, key_size}, &add, DSQ_WAITS, &seen);
     return seen != NULL ? dsq_handle_copy_out(db, seen, status, existing, existing_size) : status;
 }
 
@@ -103,7 +117,7 @@ int dsq_put_if_absent(dsq_db *db, const void *key, size_t key_size, const void *
         .value = {value, value_size},
     };
 
-    return change(db, (struct dsq_bytes){key, key_size}, &add, false, NULL);
+    return change(db, (struct dsq_bytes){key, key_size}, &add, DSQ_WAITS, NULL);
 }
 
 int dsq_replace(dsq_db *db, const void *key, size_t key_size, const void *value, size_t value_size)
@@ -114,7 +128,7 @@ int dsq_replace(dsq_db *db, const void *key, size_t key_size, const void *value,
         .value = {value, value_size},
     };
 
-    return change(db, (struct dsq_bytes){key, key_size}, &replace, false, NULL);
+    return change(db, (struct dsq_bytes){key, key_size}, &replace, DSQ_WAITS, NULL);
 }
 
 static int change_if_equal(dsq_db *db, struct dsq_bytes key, const struct dsq_change *what)
@@ -125,7 +139,7 @@ static int change_if_equal(dsq_db *db, struct dsq_bytes key, const struct dsq_ch
         dsq_error_set(&error, DSQ_ERR_INVALID, "the expected value is NULL but has a size");
         return dsq_handle_leave(db, DSQ_ERR_INVALID, &error);
     }
-    return change(db, key, what, false, NULL);
+    return change(db, key, what, DSQ_WAITS, NULL);
 }
 
 int dsq_compare_and_swap(dsq_db *db, const void *key, size_t key_size, const void *expected,
@@ -164,7 +178,7 @@ int dsq_fetch_add(dsq_db *db, const void *key, size_t key_size, int64_t delta, i
     };
     struct dsq_record *seen = NULL;
     int64_t before = 0;
-    int status = change(db, (struct dsq_bytes){key, key_size}, &add, false, &seen);
+    int status = change(db, (struct dsq_bytes){key, key_size}, &add, DSQ_WAITS, &seen);
 
     if (seen != NULL) {
         (void)dsq_integer_decode(dsq_record_value(seen), &before);

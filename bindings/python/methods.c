@@ -11,6 +11,7 @@
 #include "bindings/python/mapping.h"
 #include "bindings/python/scan.h"
 #include "bindings/python/stats.h"
+#include "bindings/python/submit.h"
 #include "bindings/python/update.h"
 #include "bindings/python/views.h"
 
@@ -267,6 +268,29 @@ static PyObject *db_rekey(PyObject *self, PyObject *args, PyObject *kwargs)
     return dsq_py_rekey(db_of(self), password);
 }
 
+static PyObject *db_try_get(PyObject *self, PyObject *key)
+{
+    return dsq_py_try_get(db_of(self), key);
+}
+
+static PyObject *db_try_contains(PyObject *self, PyObject *key)
+{
+    return dsq_py_try_contains(db_of(self), key);
+}
+
+static PyObject *db_submit_set(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        return PyErr_Format(PyExc_TypeError, "_submit_set() takes 2 arguments, not %zd", count);
+    }
+    return dsq_py_submit_set(db_of(self), args[0], args[1]);
+}
+
+static PyObject *db_submit_delete(PyObject *self, PyObject *key)
+{
+    return dsq_py_submit_delete(db_of(self), key);
+}
+
 static PyObject *db_stats(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -428,6 +452,17 @@ PyMethodDef dsq_py_db_methods[] = {
      "written\n"
      "anew; after a crash meanwhile it is the old or the new one that opens the file.\n"
      "Raises DictSQLiteError if the store is not encrypted, ValueError, StorageError."},
+    {"_try_get", db_try_get, METH_O,
+     "_try_get($self, key, /)\n--\n\nThe value, None, or NotImplemented if it would have to wait."},
+    {"_try_contains", db_try_contains, METH_O,
+     "_try_contains($self, key, /)\n--\n\nWhether it is there, or NotImplemented."},
+    {"_submit_set", METHOD(db_submit_set), METH_FASTCALL,
+     "_submit_set($self, key, value, /)\n--\n\nStore a value for a later flush, or "
+     "NotImplemented."},
+    {"_submit_delete", db_submit_delete, METH_O,
+     "_submit_delete($self, key, /)\n--\n\nRemove a key for a later flush: whether it was there, "
+     "or "
+     "NotImplemented."},
     {"stats", db_stats, METH_NOARGS,
      "stats($self, /)\n--\n\nA dict of counters since open, levels, and the state."},
     {"close", db_close, METH_NOARGS,

@@ -261,3 +261,54 @@ Test(flush, the_last_error_is_none_until_a_call_fails)
     cr_assert_eq(error.status, DSQ_ERR_TOO_BIG);
     CHECK(dsq_close(db), DSQ_OK);
 }
+
+/* ---- writes that are submitted ---- */
+
+Test(flush, a_submitted_write_is_visible_at_once_and_on_disk_after_a_flush)
+{
+    dsq_db *db = open_mode(DSQ_MODE_WRITETHROUGH);
+    CHECK(dsq_put_nowait(db, "k", 1, "v", 1), DSQ_WOULD_BLOCK);
+    CHECK(dsq_submit_put(db, "k", 1, "v", 1), DSQ_OK);
+    CHECK(dsq_submit_put(db, "k", 1, "v2", 2), DSQ_OK);
+    CHECK(dsq_submit_put(db, "gone", 4, "v", 1), DSQ_OK);
+    check_bytes(db, "k", 1, "v2", 2);
+    CHECK(dsq_submit_delete(db, "gone", 4), DSQ_OK);
+    CHECK(dsq_submit_delete(db, "gone", 4), DSQ_ABSENT);
+    CHECK(contains_text(db, "gone"), DSQ_ABSENT);
+    CHECK(dsq_flush(db, -1), DSQ_OK);
+    dsq_abandon(db);
+    db = open_mode(DSQ_MODE_WRITETHROUGH);
+    check_bytes(db, "k", 1, "v2", 2);
+    CHECK(contains_text(db, "gone"), DSQ_ABSENT);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(flush, a_submitted_write_never_waits)
+{
+    static char value[100000];
+    struct dsq_options options = {.hot_capacity = 8, .queue_bytes = 1000000};
+    dsq_db *db = open_with(options);
+    int submitted = 0;
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "cold %d", i);
+        CHECK(put_text(db, key, "v"), DSQ_OK);
+    }
+    CHECK(dsq_close(db), DSQ_OK);
+    db = open_with(options);
+    /* Whether the key is there is on the disk. */
+    CHECK(dsq_submit_delete(db, "cold 1", 6), DSQ_WOULD_BLOCK);
+    CHECK(dsq_delete(db, "cold 1", 6), DSQ_OK);
+    /* There is room for ten of these before the disk has one. */
+    while (submitted < 1000 && dsq_submit_put(db, "k", 1, value, sizeof value) == DSQ_OK) {
+        submitted++;
+    }
+    cr_assert_geq(submitted, 9);
+    CHECK(dsq_flush(db, -1), DSQ_OK);
+    CHECK(dsq_submit_put(db, NULL, 1, "v", 1), DSQ_ERR_INVALID);
+    CHECK(dsq_close(db), DSQ_OK);
+    db = open_with((struct dsq_options){.readonly = 1});
+    CHECK(dsq_submit_put(db, "k", 1, "v", 1), DSQ_ERR_READONLY);
+    CHECK(dsq_submit_delete(db, "k", 1), DSQ_ERR_READONLY);
+    CHECK(dsq_close(db), DSQ_OK);
+}

@@ -125,7 +125,8 @@ Test(bounds, a_stalled_disk_holds_the_bytes_of_the_hot_tier_and_of_the_queue)
     memset(value, 'v', 100);
     cr_assert_eq(try_open(config), DSQ_OK);
     for (uint64_t i = 0; i < first_refused; i++) {
-        if (dsq_tier_put(tier, text(numbered(i)), text(value), true, &error) == DSQ_WOULD_BLOCK) {
+        if (dsq_tier_put(tier, text(numbered(i)), text(value), DSQ_NOWAIT, &error) ==
+            DSQ_WOULD_BLOCK) {
             first_refused = i;
         }
         check_bytes(HOT_BYTES + QUEUE_BYTES + SLACK * RECORD_BYTES);
@@ -153,7 +154,7 @@ static void *mix_of_calls(void *argument)
         uint64_t records;
         number = number * UINT64_C(6364136223846793005) + 1442695040888963407;
         if (number >> 62 == 0) {
-            (void)dsq_tier_put(tier, text(numbered(number >> 32)), text("v"), false, NULL);
+            (void)dsq_tier_put(tier, text(numbered(number >> 32)), text("v"), DSQ_WAITS, NULL);
         } else {
             char shown[SHOWN_MAX];
             get_into(shown, numbered(number >> 32));

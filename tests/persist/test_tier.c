@@ -161,13 +161,14 @@ Test(tier, nowait_calls_do_nothing_where_they_would_have_to_wait)
         .mode = DSQ_TIER_LAZY, .hot_capacity = 100, .committer.queue_bytes = 70};
     fake_seed(store, "cold", "v");
     cr_assert_eq(try_open(config), DSQ_OK);
-    cr_assert_eq(dsq_tier_change(tier, text("cold"), &delete, true, NULL, &error), DSQ_WOULD_BLOCK);
-    cr_assert_eq(dsq_tier_put(tier, text("a"), text("1"), true, &error), DSQ_OK);
-    cr_assert_eq(dsq_tier_put(tier, text("b"), text("1"), true, &error), DSQ_OK);
-    cr_assert_eq(dsq_tier_put(tier, text("c"), text("1"), true, &error), DSQ_WOULD_BLOCK);
+    cr_assert_eq(dsq_tier_change(tier, text("cold"), &delete, DSQ_NOWAIT, NULL, &error),
+                 DSQ_WOULD_BLOCK);
+    cr_assert_eq(dsq_tier_put(tier, text("a"), text("1"), DSQ_NOWAIT, &error), DSQ_OK);
+    cr_assert_eq(dsq_tier_put(tier, text("b"), text("1"), DSQ_NOWAIT, &error), DSQ_OK);
+    cr_assert_eq(dsq_tier_put(tier, text("c"), text("1"), DSQ_NOWAIT, &error), DSQ_WOULD_BLOCK);
     cr_assert_eq(reads(), 0);
     settle_down();
-    cr_assert_eq(dsq_tier_change(tier, text("a"), &delete, true, NULL, &error), DSQ_OK);
+    cr_assert_eq(dsq_tier_change(tier, text("a"), &delete, DSQ_NOWAIT, NULL, &error), DSQ_OK);
     cr_assert_eq(flush(), DSQ_OK);
     cr_assert_str_eq(fake_log(store), "{a=1 b=1}{-a}");
 }

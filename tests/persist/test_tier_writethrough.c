@@ -152,8 +152,9 @@ Test(tier_writethrough, nowait_calls_would_always_block)
 {
     static const struct dsq_change delete = {.condition = dsq_if_present,
                                              .kind = DSQ_RECORD_TOMBSTONE};
-    cr_assert_eq(dsq_tier_put(tier, text("k"), text("v"), true, &error), DSQ_WOULD_BLOCK);
-    cr_assert_eq(dsq_tier_change(tier, text("k"), &delete, true, NULL, &error), DSQ_WOULD_BLOCK);
+    cr_assert_eq(dsq_tier_put(tier, text("k"), text("v"), DSQ_NOWAIT, &error), DSQ_WOULD_BLOCK);
+    cr_assert_eq(dsq_tier_change(tier, text("k"), &delete, DSQ_NOWAIT, NULL, &error),
+                 DSQ_WOULD_BLOCK);
     cr_assert_str_eq(get("k"), "old");
 }
 

@@ -92,7 +92,7 @@ static inline void change_into(char *shown, const char *key, const char *value)
     struct dsq_change change = {.condition = value == NULL ? dsq_if_present : dsq_if_absent,
                                 .kind = value == NULL ? DSQ_RECORD_TOMBSTONE : DSQ_RECORD_VALUE,
                                 .value = text(value != NULL ? value : "")};
-    int status = dsq_tier_change(tier, text(key), &change, false, &seen, NULL);
+    int status = dsq_tier_change(tier, text(key), &change, DSQ_WAITS, &seen, NULL);
     show(shown, status, seen);
 }
 
@@ -119,7 +119,7 @@ static inline const char *get_or_put(const char *key, const char *value)
 
 static inline int try_put(const char *key, const char *value)
 {
-    return dsq_tier_put(tier, text(key), text(value), false, &error);
+    return dsq_tier_put(tier, text(key), text(value), DSQ_WAITS, &error);
 }
 
 static inline void put(const char *key, const char *value)
@@ -222,7 +222,7 @@ static inline void act_change(struct actor *actor)
 
 static inline void act_put(struct actor *actor)
 {
-    int status = dsq_tier_put(tier, text(actor->key), text(actor->value), false, NULL);
+    int status = dsq_tier_put(tier, text(actor->key), text(actor->value), DSQ_WAITS, NULL);
     show(actor->shown, status, NULL);
 }
 

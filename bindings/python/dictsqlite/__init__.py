@@ -10,6 +10,7 @@ b'value'
 import atexit
 import collections.abc
 
+from ._async import AsyncDictSQLite
 from ._core import (
     Batch,
     CancelledError,
@@ -34,6 +35,7 @@ from ._core import (
 )
 
 __all__ = [
+    "AsyncDictSQLite",
     "Batch",
     "CancelledError",
     "ClosedError",

@@ -16,3 +16,9 @@ def test_get_hit_measures_every_mode():
         assert f"500 str keys of 16 characters, values of 64 bytes, mode {mode}" in done.stdout
         ratio = re.search(r"speed of a dict: (\d+\.\d+)", done.stdout)
         assert ratio and float(ratio[1]) > 0
+
+
+def test_async_set_measures():
+    output = subprocess.run([sys.executable, BENCH / "async_set.py", "50", "2"],
+                            check=True, capture_output=True, text=True).stdout
+    assert "50 gathered aset" in output and "one by one" in output

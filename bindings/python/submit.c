@@ -1,0 +1,78 @@
+#include "bindings/python/submit.h"
+
+#include "bindings/python/convert.h"
+
+/* What dsq_peek shows, copied under the GIL. */
+static void take_bytes(void *context, const void *value, size_t size)
+{
+    *(PyObject **)context = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+}
+
+static PyObject *would_wait(void)
+{
+    Py_RETURN_NOTIMPLEMENTED;
+}
+
+PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object)
+{
+    struct dsq_py_key key;
+    PyObject *bytes = NULL;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
+        return NULL;
+    }
+    int status = dsq_peek(self->db, key.data, key.size, take_bytes, &bytes);
+    if (status == DSQ_WOULD_BLOCK) {
+        return would_wait();
+    }
+    if (status < 0) {
+        return dsq_py_raise_status(self, status);
+    }
+    if (status == DSQ_ABSENT) {
+        Py_RETURN_NONE;
+    }
+    return bytes;
+}
+
+PyObject *dsq_py_try_contains(struct dsq_py_db *self, PyObject *key_object)
+{
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
+        return NULL;
+    }
+    int status = dsq_peek(self->db, key.data, key.size, NULL, NULL);
+    if (status == DSQ_WOULD_BLOCK) {
+        return would_wait();
+    }
+    return status < 0 ? dsq_py_raise_status(self, status) : PyBool_FromLong(status == DSQ_OK);
+}
+
+PyObject *dsq_py_submit_set(struct dsq_py_db *self, PyObject *key_object, PyObject *value_object)
+{
+    struct dsq_py_key key;
+    struct dsq_py_value value;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_acquire(value_object, &value)) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    if (dsq_py_ready(self)) {
+        int status = dsq_submit_put(self->db, key.data, key.size, value.data, value.size);
+        result = status == DSQ_WOULD_BLOCK ? would_wait()
+                 : status < 0              ? dsq_py_raise_status(self, status)
+                                           : PyBool_FromLong(1);
+    }
+    dsq_py_value_release(&value);
+    return result;
+}
+
+PyObject *dsq_py_submit_delete(struct dsq_py_db *self, PyObject *key_object)
+{
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
+        return NULL;
+    }
+    int status = dsq_submit_delete(self->db, key.data, key.size);
+    if (status == DSQ_WOULD_BLOCK) {
+        return would_wait();
+    }
+    return status < 0 ? dsq_py_raise_status(self, status) : PyBool_FromLong(status == DSQ_OK);
+}
