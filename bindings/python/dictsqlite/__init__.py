@@ -26,11 +26,14 @@ from ._core import (
     StorageError,
     TimedOutError,
     TooBigError,
+    UnsafePickleError,
     ValuesView,
     __version__,
     close_all,
     decrypt,
     encrypt,
+    safe_pickle_check,
+    safe_pickle_loads,
 )
 
 __all__ = [
@@ -47,9 +50,12 @@ __all__ = [
     "StorageError",
     "TimedOutError",
     "TooBigError",
+    "UnsafePickleError",
     "__version__",
     "decrypt",
     "encrypt",
+    "safe_pickle_check",
+    "safe_pickle_loads",
 ]
 
 collections.abc.MutableMapping.register(DictSQLite)
