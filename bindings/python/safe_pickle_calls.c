@@ -142,17 +142,21 @@ static const char *matching_shape(const struct dsq_pickle_machine *machine, uint
     return shapes;
 }
 
-/* Accounts for the arguments that a call of this shape copies, which come first. */
+/* Accounts for the arguments that a call of this shape, which they have, copies. */
 static bool copy_arguments(struct dsq_pickle_machine *machine, uint32_t arguments,
                            const char *shape)
 {
-    uint32_t edge = machine->graph.nodes[arguments].first;
-    if (edge == 0 || strchr("SYLM", *shape) == NULL) {
-        return true;
+    const struct dsq_pickle_edge *edges = machine->graph.edges;
+    for (uint32_t edge = machine->graph.nodes[arguments].first; edge != 0;
+         edge = edges[edge].next) {
+        if (strchr("SYLM", *shape) != NULL &&
+            !dsq_pickle_graph_passed(machine,
+                                     dsq_pickle_graph_copy(&machine->graph, edges[edge].node))) {
+            return false;
+        }
+        shape += shape[1] == '*' ? 0 : 1;
     }
-    return dsq_pickle_graph_passed(
-        machine,
-        dsq_pickle_graph_copy(&machine->graph, machine->graph.edges[edge].node, *shape == 'L'));
+    return true;
 }
 
 /* Pushes an instance of callee, made with what arguments hold. */
@@ -275,8 +279,7 @@ static bool reconstruct(struct dsq_pickle_machine *machine, uint32_t callee, uin
             return push_instance(machine, class, arguments);
         }
     } else if (listed && is_base_of(machine, derived->object, base, value)) {
-        return dsq_pickle_graph_passed(machine,
-                                       dsq_pickle_graph_copy(&machine->graph, value, false)) &&
+        return dsq_pickle_graph_passed(machine, dsq_pickle_graph_copy(&machine->graph, value)) &&
                push_instance(machine, class, arguments);
     }
     return dsq_pickle_refuse_global(machine, class, "it is not made in this way");
@@ -305,6 +308,9 @@ bool dsq_pickle_reduce(struct dsq_pickle_machine *machine)
     }
     const struct dsq_pickle_global *global = dsq_pickle_global_of(machine, callee);
     if (global->builtin == NULL) {
+        if ((global->traits & DSQ_PICKLE_ENUM_CLASS) && !matches(machine, arguments, "a")) {
+            return dsq_pickle_refuse_global(machine, callee, "a member has one value");
+        }
         return push_instance(machine, callee, arguments);
     }
     if (strcmp(global->builtin->name, "_reconstructor") == 0) {
@@ -367,6 +373,22 @@ static bool is_state_of_attributes(const struct dsq_pickle_machine *machine, uin
     return holds_attributes(machine, state, false);
 }
 
+/* Whether a state, or a part of it, is a dict with such a key: it might be set as an attribute. */
+static bool names_dunder(const struct dsq_pickle_machine *machine, uint32_t state)
+{
+    const struct dsq_pickle_node *nodes = machine->graph.nodes;
+    const struct dsq_pickle_edge *edges = machine->graph.edges;
+    bool named =
+        nodes[state].kind == DSQ_PICKLE_IS_DICT && (nodes[state].flags & DSQ_PICKLE_DUNDER_KEY);
+    if (nodes[state].kind == DSQ_PICKLE_IS_TUPLE) {
+        for (uint32_t edge = nodes[state].first; edge != 0 && !named; edge = edges[edge].next) {
+            const struct dsq_pickle_node *part = &nodes[edges[edge].node];
+            named = part->kind == DSQ_PICKLE_IS_DICT && (part->flags & DSQ_PICKLE_DUNDER_KEY);
+        }
+    }
+    return named;
+}
+
 static bool takes_state(const struct dsq_pickle_machine *machine, uint32_t instance, uint32_t state)
 {
     const struct dsq_pickle_node *node = &machine->graph.nodes[state];
@@ -378,7 +400,7 @@ static bool takes_state(const struct dsq_pickle_machine *machine, uint32_t insta
         return false;
     }
     if (traits & DSQ_PICKLE_SETSTATE) {
-        return !(node->kind == DSQ_PICKLE_IS_DICT && (node->flags & DSQ_PICKLE_DUNDER_KEY));
+        return !names_dunder(machine, state);
     }
     return is_state_of_attributes(machine, state);
 }

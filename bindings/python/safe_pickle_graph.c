@@ -28,6 +28,7 @@ void dsq_pickle_graph_init(struct dsq_pickle_graph *graph, size_t pickle_size)
 {
     *graph = (struct dsq_pickle_graph){
         .edge_count = 1,
+        .copy_limit = DSQ_PICKLE_MAX_COPIED + 4 * (uint64_t)pickle_size,
         .expansion_limit = DSQ_PICKLE_MAX_EXPANSION + (uint32_t)pickle_size,
     };
 }
@@ -139,7 +140,8 @@ bool dsq_pickle_graph_attach(struct dsq_pickle_graph *graph, uint32_t parent, ui
         return false;
     }
     /* A frozenset keeps its hash, and those of its members. */
-    if ((holder->kind == DSQ_PICKLE_IS_TUPLE || holder->kind == DSQ_PICKLE_IS_LIST) &&
+    if ((holder->kind == DSQ_PICKLE_IS_TUPLE || holder->kind == DSQ_PICKLE_IS_LIST ||
+         holder->kind == DSQ_PICKLE_IS_DICT) &&
         !add_hashed(graph, holder, held)) {
         return false;
     }
@@ -174,16 +176,14 @@ bool dsq_pickle_graph_hash(struct dsq_pickle_graph *graph, uint32_t key)
     return add_bounded(graph, &graph->hash_work, node->hashed);
 }
 
-bool dsq_pickle_graph_copy(struct dsq_pickle_graph *graph, uint32_t original, bool hashed)
+bool dsq_pickle_graph_copy(struct dsq_pickle_graph *graph, uint32_t original)
 {
-    struct dsq_pickle_node *node = &graph->nodes[original];
-    /* Short strings may well be one object. */
-    bool small = !holds_others(node) && node->weight == 1;
-    if ((node->flags & DSQ_PICKLE_COPIED) && !small) {
-        return refuse(graph, "the same value is copied more than once");
+    const struct dsq_pickle_node *node = &graph->nodes[original];
+    if (holds_others(node)) {
+        return add_bounded(graph, &graph->hash_work, node->hashed);
     }
-    node->flags |= DSQ_PICKLE_COPIED;
-    return !hashed || add_bounded(graph, &graph->hash_work, node->hashed);
+    graph->copied_bytes += node->last;
+    return graph->copied_bytes <= graph->copy_limit || refuse(graph, "too many bytes are copied");
 }
 
 struct walk {
@@ -264,18 +264,21 @@ static bool walk_from(struct walk *walk, uint32_t index)
     return true;
 }
 
-bool dsq_pickle_graph_settle(struct dsq_pickle_graph *graph)
+static bool walk_if_fresh(struct walk *walk, uint32_t index)
+{
+    const struct dsq_pickle_node *node = &walk->graph->nodes[index];
+    return !holds_others(node) || node->first == 0 || !is_fresh(node) || walk_from(walk, index);
+}
+
+bool dsq_pickle_graph_settle(struct dsq_pickle_graph *graph, uint32_t root)
 {
     if (graph->edge_count == 1) {
         return true;
     }
     struct walk walk = {.graph = graph};
-    for (size_t i = 0; i < graph->node_count; i++) {
-        const struct dsq_pickle_node *node = &graph->nodes[i];
-        if (holds_others(node) && node->first != 0 && is_fresh(node) &&
-            !walk_from(&walk, (uint32_t)i)) {
-            return false;
-        }
+    bool bounded = walk_if_fresh(&walk, root);
+    for (size_t i = 0; i < graph->node_count && bounded; i++) {
+        bounded = walk_if_fresh(&walk, (uint32_t)i);
     }
-    return true;
+    return bounded;
 }

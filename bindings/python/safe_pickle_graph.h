@@ -17,6 +17,8 @@
 #define DSQ_PICKLE_MAX_DEPTH 1000
 /* What a value may come to with its shared parts written out, above the bytes of its pickle. */
 #define DSQ_PICKLE_MAX_EXPANSION (1U << 24)
+/* Bytes that calls may copy, above four times those of the pickle. */
+#define DSQ_PICKLE_MAX_COPIED (64U << 20)
 /* Bytes of a string that count like one object. */
 #define DSQ_PICKLE_WEIGHT_BYTES 64
 
@@ -51,8 +53,6 @@ enum dsq_pickle_flag {
     DSQ_PICKLE_LEAF = 32,  /* a walk does not go through it */
     /* of a global */
     DSQ_PICKLE_NO_VALUE = 1, /* may be called, not stored */
-    /* of any: a call has copied it */
-    DSQ_PICKLE_COPIED = 16,
     /* of any, while and after it is walked */
     DSQ_PICKLE_OPEN = 64,
     DSQ_PICKLE_DONE = 128,
@@ -62,7 +62,7 @@ struct dsq_pickle_node {
     uint8_t kind;
     uint8_t flags;
     uint16_t depth;  /* of what is hashed through it */
-    uint32_t hashed; /* objects that hashing it visits, or the members of a list */
+    uint32_t hashed; /* objects that hashing it visits; of what has no hash, its members */
     uint32_t weight; /* objects that a walk visits */
     uint32_t what;   /* which global, of a global and its instances */
     uint32_t first;  /* its first edge, 0: none; the offset of a text */
@@ -79,6 +79,7 @@ struct dsq_pickle_graph {
     struct dsq_pickle_edge *edges; /* the first is not used */
     size_t edge_count, edge_capacity;
     uint32_t expansion_limit;
+    uint64_t copy_limit, copied_bytes;
     uint32_t hash_work; /* objects that are hashed while the pickle is loaded */
     const char *reason; /* why the last call failed; NULL: for want of memory */
 };
@@ -112,13 +113,15 @@ bool dsq_pickle_graph_attach_argument(struct dsq_pickle_graph *graph, uint32_t i
 bool dsq_pickle_graph_hash(struct dsq_pickle_graph *graph, uint32_t key);
 
 /*
- * Accounts for a call that copies a list, dict, str or bytes, its members hashed if that is asked
- * for.  What picklers pass to such calls is of their own making: the same one twice is refused, as
- * a few bytes would make as much as one likes.
+ * Accounts for a call that copies a container, its members hashed, or the text of a str or bytes.
+ * False with graph->reason: a few bytes could have the same text copied as often as one likes.
  */
-bool dsq_pickle_graph_copy(struct dsq_pickle_graph *graph, uint32_t original, bool hashed);
+bool dsq_pickle_graph_copy(struct dsq_pickle_graph *graph, uint32_t original);
 
-/* Ends it: what each node comes to is bounded.  False with graph->reason.  Nothing is added later. */
-bool dsq_pickle_graph_settle(struct dsq_pickle_graph *graph);
+/*
+ * Ends it: what each node comes to is bounded, and how deep root nests, walked in the order in which
+ * picklers write.  False with graph->reason.  Nothing is added later.
+ */
+bool dsq_pickle_graph_settle(struct dsq_pickle_graph *graph, uint32_t root);
 
 #endif

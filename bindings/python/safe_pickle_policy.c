@@ -30,7 +30,7 @@ static const struct dsq_pickle_builtin builtins[] = {
     {"datetime", "time", "datetime", DSQ_PICKLE_CLASS, "T|Tz"},
     {"datetime", "timedelta", "datetime", DSQ_PICKLE_CLASS, "iii"},
     {"datetime", "timezone", "datetime", DSQ_PICKLE_CLASS, "m|ms"},
-    {"decimal", "Decimal", "decimal", DSQ_PICKLE_CLASS, "s"},
+    {"decimal", "Decimal", "decimal", DSQ_PICKLE_CLASS, "S"},
     {"fractions", "Fraction", "fractions", DSQ_PICKLE_CLASS, "q|jj"},
     {"ipaddress", "IPv4Address", "ipaddress", DSQ_PICKLE_CLASS, "s|i"},
     {"ipaddress", "IPv4Interface", "ipaddress", DSQ_PICKLE_CLASS, "s"},
@@ -38,11 +38,11 @@ static const struct dsq_pickle_builtin builtins[] = {
     {"ipaddress", "IPv6Address", "ipaddress", DSQ_PICKLE_CLASS, "s|i"},
     {"ipaddress", "IPv6Interface", "ipaddress", DSQ_PICKLE_CLASS, "s"},
     {"ipaddress", "IPv6Network", "ipaddress", DSQ_PICKLE_CLASS, "s"},
-    {"pathlib", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
-    {"pathlib", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
+    {"pathlib", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
+    {"pathlib", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
     /* Where Python 3.13 says that they are. */
-    {"pathlib._local", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
-    {"pathlib._local", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
+    {"pathlib._local", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
+    {"pathlib._local", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
     {"uuid", "UUID", "uuid", DSQ_PICKLE_CLASS | DSQ_PICKLE_NEW | DSQ_PICKLE_INT_STATE, NULL},
 };
 

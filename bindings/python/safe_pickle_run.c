@@ -279,7 +279,7 @@ static bool stop(struct dsq_pickle_machine *machine)
         return dsq_pickle_refuse(machine, "something follows the end of the pickle");
     }
     return dsq_pickle_check_value(machine, value) &&
-           dsq_pickle_graph_passed(machine, dsq_pickle_graph_settle(&machine->graph));
+           dsq_pickle_graph_passed(machine, dsq_pickle_graph_settle(&machine->graph, value));
 }
 
 static bool step_scalar(struct dsq_pickle_machine *machine, const struct dsq_pickle_instruction *i)
