@@ -112,9 +112,12 @@ static bool fits(const struct dsq_pickle_machine *machine, uint32_t node, char l
     }
 }
 
-/* Whether the arguments have the shape that begins here, up to a '|' or the end. */
+/* Whether this is a tuple of the shape that begins here, up to a '|' or the end. */
 static bool matches(const struct dsq_pickle_machine *machine, uint32_t arguments, const char *shape)
 {
+    if (!is_kind(machine, arguments, DSQ_PICKLE_IS_TUPLE)) {
+        return false;
+    }
     const struct dsq_pickle_edge *edges = machine->graph.edges;
     uint32_t edge = machine->graph.nodes[arguments].first;
     while (*shape != '\0' && *shape != '|') {
@@ -349,28 +352,25 @@ bool dsq_pickle_new_object(struct dsq_pickle_machine *machine, bool keywords)
            (!keywords || dsq_pickle_put(machine, machine->stack[machine->stack_size - 1], named));
 }
 
-/* A dict of attributes, or None in place of one beside another. */
-static bool holds_attributes(const struct dsq_pickle_machine *machine, uint32_t node, bool or_none)
+static bool holds_attributes(const struct dsq_pickle_machine *machine, uint32_t node)
 {
     const struct dsq_pickle_node *state = &machine->graph.nodes[node];
-    if (state->kind == DSQ_PICKLE_IS_NONE) {
-        return or_none;
-    }
     return state->kind == DSQ_PICKLE_IS_DICT &&
            !(state->flags & (DSQ_PICKLE_ODD_KEY | DSQ_PICKLE_DUNDER_KEY));
 }
 
-static bool is_state_of_attributes(const struct dsq_pickle_machine *machine, uint32_t state)
+/* For the dict of an instance, or a pair of such a dict or None and one for its slots. */
+static bool is_state_of_attributes(const struct dsq_pickle_machine *machine, uint32_t state,
+                                   bool has_dict)
 {
-    if (is_kind(machine, state, DSQ_PICKLE_IS_TUPLE) && !matches(machine, state, "")) {
-        const struct dsq_pickle_edge *first =
-            &machine->graph.edges[machine->graph.nodes[state].first];
-        const struct dsq_pickle_edge *second = &machine->graph.edges[first->next];
-        return first->next != 0 && second->next == 0 &&
-               holds_attributes(machine, first->node, true) &&
-               holds_attributes(machine, second->node, true);
+    if (!matches(machine, state, "aa")) {
+        return has_dict && holds_attributes(machine, state);
     }
-    return holds_attributes(machine, state, false);
+    const struct dsq_pickle_edge *edges = machine->graph.edges;
+    const struct dsq_pickle_edge *first = &edges[machine->graph.nodes[state].first];
+    return (is_kind(machine, first->node, DSQ_PICKLE_IS_NONE) ||
+            (has_dict && holds_attributes(machine, first->node))) &&
+           holds_attributes(machine, edges[first->next].node);
 }
 
 /* Whether a state, or a part of it, is a dict with such a key: it might be set as an attribute. */
@@ -394,7 +394,7 @@ static bool takes_state(const struct dsq_pickle_machine *machine, uint32_t insta
     const struct dsq_pickle_node *node = &machine->graph.nodes[state];
     unsigned traits = dsq_pickle_global_of(machine, instance)->traits;
     if (traits & DSQ_PICKLE_INT_STATE) {
-        return holds_attributes(machine, state, false) && !(node->flags & DSQ_PICKLE_ODD_VALUE);
+        return holds_attributes(machine, state) && !(node->flags & DSQ_PICKLE_ODD_VALUE);
     }
     if (!(traits & DSQ_PICKLE_LISTED)) {
         return false;
@@ -402,7 +402,7 @@ static bool takes_state(const struct dsq_pickle_machine *machine, uint32_t insta
     if (traits & DSQ_PICKLE_SETSTATE) {
         return !names_dunder(machine, state);
     }
-    return is_state_of_attributes(machine, state);
+    return is_state_of_attributes(machine, state, traits & DSQ_PICKLE_HAS_DICT);
 }
 
 bool dsq_pickle_build(struct dsq_pickle_machine *machine)

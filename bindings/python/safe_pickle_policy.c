@@ -278,6 +278,9 @@ static unsigned traits_of(PyTypeObject *type)
     if (dsq_py_has_attribute((PyObject *)type, "__setstate__") == 1) {
         traits |= DSQ_PICKLE_SETSTATE;
     }
+    if (type->tp_dictoffset != 0) {
+        traits |= DSQ_PICKLE_HAS_DICT;
+    }
     return traits;
 }
 

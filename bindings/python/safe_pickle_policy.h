@@ -31,6 +31,7 @@ enum dsq_pickle_trait {
     DSQ_PICKLE_FUNCTION = 64,      /* so listed, and no class */
     DSQ_PICKLE_ENUM_CLASS = 128,   /* so listed: instances are shared, and change no more */
     DSQ_PICKLE_SETSTATE = 256,     /* so listed: takes any state */
+    DSQ_PICKLE_HAS_DICT = 1024,    /* so listed: instances have a dict of attributes */
     DSQ_PICKLE_CONTAINER = 512,    /* so listed: == and repr go through instances, in C */
 };
 
@@ -39,7 +40,7 @@ enum dsq_pickle_trait {
  * by '|'; NULL: none.  A letter is an argument, a '*' after it any number of them:
  *   n None  i int  j int of up to 4,096 bytes  f float or int  s str  y bytes  e empty tuple
  *   c class  v None, bool, int, float or str  1 the str "latin1"  2 the str "latin-1"
- *   S s, Y y, L list, M dict: the same, and the call copies it
+ *   a anything  S s, Y y, L list, M dict: the same, and the call copies it
  *   q text of a fraction  D T P state of a date, a time, a datetime  m timedelta  z tzinfo
  */
 struct dsq_pickle_builtin {

@@ -163,6 +163,8 @@ def test_state_without_str_keys_is_refused():
         refused(proto(NEW_PLAIN + b"}" + key + b"Nsb"), "no such state", LISTED)
     for state in (b"N", b"]", b"K\x01", text("x"), b")", b"NNN\x87", b"]N\x86", b"N]\x86"):
         refused(proto(NEW_PLAIN + state + b"b"), "no such state", LISTED)
+    for state in (b"}", b"}}\x86", b"N"):
+        refused(proto(named("pickled_models", "Slotted") + b")\x81" + state + b"b"), "no such state", LISTED)
 
 
 def test_an_instance_that_has_its_state_changes_no_more():
