@@ -73,7 +73,8 @@ static bool make_types(PyObject *module, struct dsq_py_module *state)
 static int module_exec(PyObject *module)
 {
     struct dsq_py_module *state = PyModule_GetState(module);
-    if (dsq_py_errors_init(module, state) < 0 || !make_types(module, state)) {
+    if (dsq_py_errors_init(module, state) < 0 || !make_types(module, state) ||
+        dsq_py_safe_pickle_init(&state->safe_pickle, module, state->exceptions[DSQ_PY_ERROR]) < 0) {
         return -1;
     }
     PyTypeObject *const public_types[] = {state->db_type,    state->iterator_type,
@@ -101,6 +102,10 @@ static PyMethodDef module_functions[] = {
      dsq_py_encrypt_doc},
     {"decrypt", (PyCFunction)(void (*)(void))dsq_py_decrypt, METH_VARARGS | METH_KEYWORDS,
      dsq_py_decrypt_doc},
+    {"safe_pickle_check", (PyCFunction)(void (*)(void))dsq_py_safe_pickle_check,
+     METH_VARARGS | METH_KEYWORDS, dsq_py_safe_pickle_check_doc},
+    {"safe_pickle_loads", (PyCFunction)(void (*)(void))dsq_py_safe_pickle_loads,
+     METH_VARARGS | METH_KEYWORDS, dsq_py_safe_pickle_loads_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -116,7 +121,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->values_type);
     Py_VISIT(state->items_type);
     Py_VISIT(state->batch_type);
-    return 0;
+    return dsq_py_safe_pickle_traverse(&state->safe_pickle, visit, arg);
 }
 
 static int module_clear(PyObject *module)
@@ -131,6 +136,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->values_type);
     Py_CLEAR(state->items_type);
     Py_CLEAR(state->batch_type);
+    dsq_py_safe_pickle_clear(&state->safe_pickle);
     return 0;
 }
 

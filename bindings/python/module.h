@@ -12,6 +12,7 @@
 #include <Python.h>
 
 #include "bindings/python/errors.h"
+#include "bindings/python/safe_pickle.h"
 
 /* Python 3.9 has no immutable heap types. */
 #ifndef Py_TPFLAGS_IMMUTABLETYPE
@@ -33,6 +34,7 @@ struct dsq_py_module {
     PyTypeObject *values_type;
     PyTypeObject *items_type;
     PyTypeObject *batch_type;
+    struct dsq_py_safe_pickle safe_pickle;
     struct dsq_py_db *open_handles; /* borrowed: a handle leaves the list before it is freed */
     struct dsq_py_miss *misses;     /* of get_or_compute, in all handles */
 };

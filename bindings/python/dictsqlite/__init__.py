@@ -27,11 +27,14 @@ from ._core import (
     StorageError,
     TimedOutError,
     TooBigError,
+    UnsafePickleError,
     ValuesView,
     __version__,
     close_all,
     decrypt,
     encrypt,
+    safe_pickle_check,
+    safe_pickle_loads,
 )
 
 __all__ = [
@@ -49,9 +52,12 @@ __all__ = [
     "StorageError",
     "TimedOutError",
     "TooBigError",
+    "UnsafePickleError",
     "__version__",
     "decrypt",
     "encrypt",
+    "safe_pickle_check",
+    "safe_pickle_loads",
 ]
 
 collections.abc.MutableMapping.register(DictSQLite)

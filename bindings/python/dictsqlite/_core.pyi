@@ -1,6 +1,7 @@
 import collections.abc
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
+from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Protocol, TypedDict, TypeVar, final, overload
 
@@ -50,6 +51,11 @@ class TooBigError(DictSQLiteError, ValueError): ...
 class ForkedError(DictSQLiteError, RuntimeError): ...
 class TimedOutError(DictSQLiteError, TimeoutError): ...
 class CancelledError(DictSQLiteError): ...
+
+class UnsafePickleError(DictSQLiteError, UnpicklingError):
+    offset: int
+    opcode: str | None
+    global_name: str | None
 
 @final
 class RecordIterator(Iterator[_T]):
@@ -196,4 +202,6 @@ def decrypt(
     password: str | Buffer,
     progress: Callable[[int, int], object] | None = None,
 ) -> None: ...
+def safe_pickle_check(data: Buffer, allowed_modules: Iterable[str] | None = None) -> None: ...
+def safe_pickle_loads(data: Buffer, allowed_modules: Iterable[str] | None = None) -> Any: ...
 def close_all() -> None: ...
