@@ -44,6 +44,12 @@ CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
 POWER_LAZY = "power_cut --rounds 100 --mode lazy"
 POWER_THROUGH = "power_cut --rounds 100 --mode writethrough"
 FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy --patience 5"
+SEALED_CROWDED = CROWDED + " --encrypt 1"
+SEALED_CRASH = CRASH_THROUGH + " --encrypt 1"
+TAMPERING = "tests/test_bindings_tampering"
+ENCRYPTION = "tests/test_bindings_encryption"
+SEALER = "tests/test_crypto_sealer"
+KEYRING = "tests/test_crypto_keyring"
 # Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
 SCHEDULES = "tests/test_core_schedules"
 
@@ -424,6 +430,61 @@ static int sort_some(""")],
             }""",
              """            (void)is_complete;""")],
            [CRASH_LAZY, CRASH_THROUGH]),
+    Mutant("stale-opened-page", "a page that is overwritten stays among those that are kept opened",
+           [("persist/sealed_vfs.c",
+             """    int result = dsq_sealed_write(file, file->page, PAGE_BYTES, file->first + offset);
+    if (file->kind == DSQ_SEAL_PAGE) {""",
+             """    int result = dsq_sealed_write(file, file->page, PAGE_BYTES, file->first + offset);
+    if (file->kind != DSQ_SEAL_PAGE) {""")],
+           [SEALED_CROWDED]),
+    Mutant("gathered-too-long", "the frame that ends a transaction stays gathered",
+           [("persist/sealed_wal.c",
+             """    if (file->ends_transaction) {
+        file->ends_transaction = false;
+        return write_gathered(file);
+    }""",
+             """    file->ends_transaction = false;""")],
+           [SEALED_CROWDED, SEALED_CRASH]),
+    Mutant("recovery-takes-errors", "a frame that does not open is an error in recovery, too",
+           [("persist/sealed_wal.c",
+             "        return dsq_sealed_shm_recovers(&file->vfs->shm) ? SQLITE_OK : dsq_sealed_fail(file, &place);",
+             "        return dsq_sealed_fail(file, &place);")],
+           [TAMPERING], build="unit"),
+    Mutant("page-anywhere", "a page may lie anywhere in the file",
+           [("persist/sealed_vfs.c",
+             """    return (struct dsq_seal_place){.kind = file->kind, .number = (uint64_t)index + 1};""",
+             """    (void)index;
+    return (struct dsq_seal_place){.kind = file->kind, .number = 1};""")],
+           [TAMPERING], build="unit"),
+    Mutant("file-not-bound", "the identity of the file is not authenticated",
+           [("crypto/sealer.c",
+             """    memcpy(name, sealer->file_id, DSQ_FILE_ID_BYTES);
+""",
+             """    memset(name, 0, DSQ_FILE_ID_BYTES);
+""")],
+           [SEALER], build="unit"),
+    Mutant("nonce-stands-still", "the counter of nonces does not count",
+           [("crypto/sealer.c",
+             "put_number(nonce + SESSION_BYTES, dsq_add_relaxed(&sealer->counter, 1), COUNTER_BYTES);",
+             "put_number(nonce + SESSION_BYTES, dsq_load_relaxed(&sealer->counter), COUNTER_BYTES);")],
+           [SEALER], build="unit"),
+    Mutant("child-seals", "a forked child goes on with its parent's nonces",
+           [("crypto/sealer.c",
+             "    if (sealer->fork_generation != dsq_fork_generation()) {",
+             "    if (sealer->fork_generation > dsq_fork_generation()) {")],
+           [SEALER], build="unit"),
+    Mutant("superblock-unauthenticated", "the superblock's mac is not looked at",
+           [("crypto/keyring.c",
+             "    return sodium_memcmp(mac, superblock->mac, sizeof mac) == 0",
+             "    return sodium_memcmp(mac, superblock->mac, sizeof mac) <= 0")],
+           [KEYRING], build="unit"),
+    Mutant("newest-copy-first", "a change of the superblock begins with the copy that counts",
+           [("persist/sealed_vfs.c",
+             """        result = write_copy(plain.file, superblock, 1 - *newest);
+        *newest = result == SQLITE_OK ? 1 - *newest : *newest;""",
+             """        result = write_copy(plain.file, superblock, *newest);
+        *newest = 1 - *newest;""")],
+           [ENCRYPTION], build="unit"),
 ]
 
 
