@@ -52,6 +52,7 @@ SEALER = "tests/test_crypto_sealer"
 KEYRING = "tests/test_crypto_keyring"
 # Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
 SCHEDULES = "tests/test_core_schedules"
+UNIT_TESTS = (SCHEDULES, TAMPERING, ENCRYPTION, SEALER, KEYRING)
 
 
 @dataclasses.dataclass
@@ -523,7 +524,8 @@ def configure(source, preset):
 
 def build_programs(build):
     """Builds what is out of date."""
-    target = ["--target", pathlib.Path(SCHEDULES).name] if build == WORK / PRESETS["unit"] else []
+    target = ["--target", *(pathlib.Path(test).name for test in UNIT_TESTS)]
+    target = target if build == WORK / PRESETS["unit"] else []
     run(["cmake", "--build", build, *target, "--parallel", str(os.cpu_count() or 2)])
 
 
