@@ -144,7 +144,7 @@ static int verify_journal(struct verification *verification, struct dsq_error *e
     return status;
 }
 
-/* Also those that hold nothing now, which the checks of the tables do not read. */
+/* First, since it names the page; also those that hold nothing now, which nothing else reads. */
 static int verify_seals(struct verification *verification, struct dsq_error *error)
 {
     int result = SQLITE_OK;
@@ -168,6 +168,9 @@ int dsq_sqlite_verify(struct dsq_store *store, const struct dsq_store_progress *
     sqlite3_progress_handler(verification.db, STEPS, on_steps, &verification);
     status = dsq_sqlite_query_number(verification.db, "SELECT value FROM meta WHERE name = 'count'",
                                      self->path, &verification.rows, error);
+    if (status == DSQ_OK && self->vfs != NULL) {
+        status = verify_seals(&verification, error);
+    }
     if (status == DSQ_OK) {
         status = verify_pages(&verification, error);
     }
@@ -176,9 +179,6 @@ int dsq_sqlite_verify(struct dsq_store *store, const struct dsq_store_progress *
     }
     if (status == DSQ_OK) {
         status = verify_journal(&verification, error);
-    }
-    if (status == DSQ_OK && self->vfs != NULL) {
-        status = verify_seals(&verification, error);
     }
     if (status == DSQ_OK && on_steps(&verification)) {
         status = dsq_sqlite_cancelled("the verification", self->path, error);

@@ -47,12 +47,12 @@ FREEZE_LAZY = "freeze --threads 4 --freezes 100000 --mode lazy --patience 5"
 SEALED_CROWDED = CROWDED + " --encrypt 1"
 SEALED_CRASH = CRASH_THROUGH + " --encrypt 1"
 TAMPERING = "tests/test_bindings_tampering"
-ENCRYPTION = "tests/test_bindings_encryption"
+SEALED = "tests/test_persist_sealed"
 SEALER = "tests/test_crypto_sealer"
 KEYRING = "tests/test_crypto_keyring"
 # Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
 SCHEDULES = "tests/test_core_schedules"
-UNIT_TESTS = (SCHEDULES, TAMPERING, ENCRYPTION, SEALER, KEYRING)
+UNIT_TESTS = (SCHEDULES, TAMPERING, SEALED, SEALER, KEYRING)
 
 
 @dataclasses.dataclass
@@ -485,7 +485,7 @@ static int sort_some(""")],
         *newest = result == SQLITE_OK ? 1 - *newest : *newest;""",
              """        result = write_copy(plain.file, superblock, *newest);
         *newest = 1 - *newest;""")],
-           [ENCRYPTION], build="unit"),
+           [SEALED], build="unit"),
 ]
 
 

@@ -7,7 +7,7 @@ import tree
 
 WORDS = {"AT_OPEN": "open", "AT_READ": "read", "BY_VERIFY": "verify", "CUT_BACK": "older",
          "NEVER": "not"}
-ROW = re.compile(r'\{"([^"]+)",\s*\w+,\s*(?:true|false),\s*(\w+),\s*(\w+),\s*(?:true|false)\}')
+ROW = re.compile(r'\{"([^"]+)",\s*\w+,\s*(?:true|false),\s*(\w+),\s*(\w+),\s*(?:true|false),\s*(?:true|false)\}')
 
 
 def tested():
