@@ -367,7 +367,7 @@ static const struct row {
     bool sealed; /* if it is noticed, then because a page's seal does not open */
 } rows[] = {
     {"a bit of a page", flip_in_page, false, AT_OPEN, BY_VERIFY, false, true},
-    {"a page of zeros", zero_a_page, false, AT_OPEN, NEVER, false, true},
+    {"a page of zeros", zero_a_page, false, AT_OPEN, NEVER, false, false},
     {"two pages swapped", swap_pages, false, AT_OPEN, BY_VERIFY, false, true},
     {"a page of another store", page_of_another_file, false, AT_OPEN, BY_VERIFY, false, true},
     {"a page of a backup", page_of_a_backup, false, AT_OPEN, BY_VERIFY, false, true},
