@@ -493,3 +493,19 @@ def test_folds_are_kept():
 def test_what_is_not_on_the_list_is_refused(value):
     for protocol in PROTOCOLS:
         refuses(pickle.dumps(value, protocol), None, None)
+
+
+def test_the_documented_list_is_the_built_in_list():
+    root = pathlib.Path(__file__).parents[3]
+    table = re.findall(r'^    \{"(\w[\w.]*)", "(\w+)", "\w+", ',
+                       (root / "bindings/python/safe_pickle_policy.c").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (`.*`) \| (`.*?)(?:: .*)? \|$", (root / "docs/safe-pickle.md").read_text(), re.MULTILINE)
+    documented = set()
+    for modules, names in rows:
+        modules, names = (re.findall(r"`([\w.]+)`", cell) for cell in (modules, names))
+        if len(modules) == len(names) and modules[0] != "pathlib":
+            documented |= set(zip(modules, names))
+        else:
+            documented |= {(module, name) for module in modules for name in names}
+    assert len(table) > 30
+    assert documented == set(table)
