@@ -41,7 +41,10 @@ static bool skip_natural(struct dsq_pickle_span *text)
 
 bool dsq_pickle_is_decimal(struct dsq_pickle_span text)
 {
-    skip_one_of(&text, "-");
+    /* The unpickler in C takes -0 for False. */
+    if (skip_one_of(&text, "-") && dsq_pickle_text_is(text, "0")) {
+        return false;
+    }
     return skip_natural(&text) && text.size == 0;
 }
 

@@ -10,7 +10,7 @@
 /* CPython's own bound on the digits of an int in text; conversion takes quadratic time. */
 #define DSQ_PICKLE_MAX_DIGITS 4300
 
-/* -?(0|[1-9][0-9]*), of at most DSQ_PICKLE_MAX_DIGITS digits. */
+/* 0 or -?[1-9][0-9]*, of at most DSQ_PICKLE_MAX_DIGITS digits. */
 bool dsq_pickle_is_decimal(struct dsq_pickle_span text);
 
 /* Digits alone, of at most nine; the index of a memo. */

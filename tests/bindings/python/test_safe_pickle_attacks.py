@@ -519,7 +519,7 @@ def test_a_memo_of_a_gigabyte_is_refused_at_once():
 
 def test_numbers_are_written_as_picklers_write_them():
     for line in (b"I0x10\n", b"I1_0\n", b"I 1\n", b"I1 \n", b"I+1\n", b"I010\n", b"I\n", b"I-\n", b"I1L\n",
-                 b"I002\n", b"L1\n", b"L\n", b"LL\n", b"L1_0L\n", b"L0x1L\n", b"L1LL\n", b"F\n", b"F1_0\n",
+                 b"I002\n", b"I-0\n", b"L-0L\n", b"L1\n", b"L\n", b"LL\n", b"L1_0L\n", b"L0x1L\n", b"L1LL\n", b"F\n", b"F1_0\n",
                  b"F 1\n", b"F1e\n", b"F1.\n", b"F.5\n", b"F0x1p3\n", b"Finfinity\n", b"FNAN\n", b"F-nan\n",
                  b"F1e999\n", b"F-1e400\n", b"F01.5\n", b"F" + b"1" * 40 + b"\n", b"I1\0\n", b"F1\0\n"):
         refused(line + b".")
