@@ -111,6 +111,17 @@ static int check_limits(const struct dsq_superblock *superblock, struct dsq_erro
     return DSQ_OK;
 }
 
+/* Zeros that are none, say, which the mac does not cover as they stand. */
+static int check_rest(const unsigned char *bytes, const struct dsq_superblock *superblock,
+                      struct dsq_error *error)
+{
+    unsigned char expected[DSQ_SUPERBLOCK_BYTES];
+    dsq_superblock_encode(superblock, expected);
+    return memcmp(bytes, expected, sizeof expected) == 0
+               ? DSQ_OK
+               : dsq_error_set(error, DSQ_ERR_CORRUPT, "the file's superblock was changed");
+}
+
 int dsq_superblock_decode(const unsigned char *bytes, struct dsq_superblock *superblock,
                           struct dsq_error *error)
 {
@@ -131,7 +142,8 @@ int dsq_superblock_decode(const unsigned char *bytes, struct dsq_superblock *sup
     superblock->sequence = get64(bytes + SEQUENCE_AT);
     memcpy(superblock->id, bytes + ID_AT, DSQ_FILE_ID_BYTES);
     memcpy(superblock->mac, bytes + MAC_AT, DSQ_SUPERBLOCK_MAC_BYTES);
-    return check_limits(superblock, error);
+    status = check_limits(superblock, error);
+    return status == DSQ_OK ? check_rest(bytes, superblock, error) : status;
 }
 
 int dsq_superblock_choose(const unsigned char *header, struct dsq_superblock *superblock,
@@ -140,12 +152,12 @@ int dsq_superblock_choose(const unsigned char *header, struct dsq_superblock *su
     struct dsq_superblock second;
     int status = dsq_superblock_decode(header, superblock, error);
     int other = dsq_superblock_decode(header + DSQ_SUPERBLOCK_STRIDE, &second,
-                                      status == DSQ_OK ? NULL : error);
+                                      status == DSQ_ERR_CORRUPT ? error : NULL);
     *which = 0;
     if (other == DSQ_OK && (status != DSQ_OK || second.sequence > superblock->sequence)) {
         *superblock = second;
         *which = 1;
         return DSQ_OK;
     }
-    return status;
+    return status == DSQ_ERR_CORRUPT ? other : status;
 }

@@ -76,13 +76,16 @@ struct dsq_superblock {
 void dsq_superblock_encode(const struct dsq_superblock *superblock, unsigned char *bytes);
 
 /*
- * DSQ_ERR_CORRUPT   not whole, or with limits that nobody sets
+ * DSQ_ERR_CORRUPT   not whole, with limits that nobody sets, or not as it would be encoded again
  * DSQ_ERR_FORMAT    whole, but of another format, cipher or page size than this build knows
  */
 int dsq_superblock_decode(const unsigned char *bytes, struct dsq_superblock *superblock,
                           struct dsq_error *error);
 
-/* The newer of the copies that a file begins with, and which it is.  Errors as of decode. */
+/*
+ * The newer of the copies that a file begins with, and which it is.  Errors as of decode; a whole copy
+ * of another format says more than a damaged one.
+ */
 int dsq_superblock_choose(const unsigned char *header, struct dsq_superblock *superblock,
                           int *which, struct dsq_error *error);
 

@@ -2,8 +2,10 @@
 #ifndef DSQ_STRESS_FUZZ_INPUT_H
 #define DSQ_STRESS_FUZZ_INPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct fuzz_input {
@@ -13,6 +15,14 @@ struct fuzz_input {
 
 /* libFuzzer calls it for each input. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* What a target relies on, and what it is to find out. */
+static inline void must(bool good)
+{
+    if (!good) {
+        abort();
+    }
+}
 
 static inline void fuzz_take_bytes(struct fuzz_input *input, void *out, size_t size)
 {

@@ -1,30 +1,27 @@
 /*
- * A plain file whose tables hold cells of any type and size, and whose bytes may be changed: opening,
- * reading and verifying it gives a status.
+ * A plain file whose tables hold cells of any type and size, journals of any records, and whose bytes
+ * may be changed: opening, reading, writing and verifying it gives a status.
  */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include <dictsqlite.h>
 #include <sqlite3.h>
 
+#include "core/error.h"
+#include "persist/journal.h"
 #include "persist/sqlite_store.h"
+#include "stress/fuzz/directory.h"
 #include "stress/fuzz/input.h"
 
 #define IMAGE_BYTES_MAX ((size_t)256 * 1024)
 #define CHANGES_MAX 12
+#define ROW_RECORDS_MAX 8
 
 static unsigned char image[IMAGE_BYTES_MAX];
 static size_t image_bytes;
 static char path[96];
-
-static void must(bool good)
-{
-    if (!good) {
-        abort();
-    }
-}
 
 static void remove_beside(void)
 {
@@ -38,12 +35,10 @@ static void remove_beside(void)
 
 static void start(void)
 {
-    static char directory[64];
     const struct dsq_sqlite_options options = {0};
     struct dsq_store *store;
-    snprintf(directory, sizeof directory, "/dev/shm/dictsqlite-fuzz-XXXXXX");
-    must(mkdtemp(directory) != NULL);
-    snprintf(path, sizeof path, "%s/meta.db", directory);
+    fuzz_directory_make();
+    fuzz_name(path, sizeof path, "meta.db", "");
     must(dsq_sqlite_store_open(path, &options, &store, NULL) == DSQ_OK);
     must(store->ops->begin(store, DSQ_COMMIT_DURABLE, NULL) == DSQ_OK);
     for (int i = 0; i < 20; i++) {
@@ -96,9 +91,34 @@ static void bind(sqlite3_stmt *statement, int index, struct fuzz_input *input)
     }
 }
 
+/* Binds a row of the journal, whole and under its number, of records of any kind. */
+static void bind_row(sqlite3_stmt *statement, struct fuzz_input *input)
+{
+    struct dsq_journal_row row = {0};
+    uint64_t number = fuzz_take(input, 2);
+    uint64_t records = 1 + fuzz_take(input, 1) % ROW_RECORDS_MAX;
+    for (uint64_t i = 0; i < records; i++) {
+        char key[16];
+        uint64_t which = fuzz_take(input, 1);
+        struct dsq_bytes value = {"another", which % 7};
+        int size = snprintf(key, sizeof key, "%d", (int)(which / 2 % 32));
+        struct dsq_record *record =
+            dsq_record_new(which % 2 != 0 ? DSQ_RECORD_TOMBSTONE : DSQ_RECORD_VALUE,
+                           DSQ_RECORD_DURABLE, 1, 0, (struct dsq_bytes){key, (size_t)size},
+                           which % 2 != 0 ? (struct dsq_bytes){NULL, 0} : value);
+        must(record != NULL && dsq_journal_row_add(&row, record));
+        dsq_record_free(record);
+    }
+    struct dsq_bytes sealed = dsq_journal_row_seal(&row, number);
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)number);
+    sqlite3_bind_blob(statement, 2, sealed.data, (int)sealed.size, SQLITE_TRANSIENT);
+    dsq_journal_row_fini(&row);
+}
+
 static void change_cells(struct fuzz_input *input, uint64_t changes)
 {
     static const char *const sql[] = {
+        "INSERT OR REPLACE INTO journal(id, batch) VALUES(?1, ?2)", /* of a whole row */
         "UPDATE meta SET value = ?1 WHERE name = 'seq'",
         "UPDATE meta SET value = ?1 WHERE name = 'count'",
         "DELETE FROM meta WHERE ?1 NOTNULL OR ?2 NOTNULL",
@@ -118,8 +138,12 @@ static void change_cells(struct fuzz_input *input, uint64_t changes)
         sqlite3_stmt *statement = NULL;
         uint64_t which = fuzz_take(input, 1) % (sizeof sql / sizeof sql[0]);
         if (sqlite3_prepare_v2(db, sql[which], -1, &statement, NULL) == SQLITE_OK) {
-            bind(statement, 1, input);
-            bind(statement, 2, input);
+            if (which == 0) {
+                bind_row(statement, input);
+            } else {
+                bind(statement, 1, input);
+                bind(statement, 2, input);
+            }
             sqlite3_step(statement);
         }
         sqlite3_finalize(statement);
@@ -177,22 +201,66 @@ static void use(struct dsq_store *store)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void use_store(void)
 {
     const struct dsq_sqlite_options options = {.must_exist = true};
-    struct fuzz_input input = {bytes, size};
     struct dsq_store *store;
     struct dsq_error error;
+    if (dsq_sqlite_store_open(path, &options, &store, &error) == DSQ_OK) {
+        use(store);
+        (void)store->ops->close(store, &error);
+    }
+}
+
+static void walk(dsq_db *db)
+{
+    dsq_cursor *cursor;
+    const void *key;
+    const void *value;
+    size_t key_size;
+    size_t value_size;
+    if (dsq_cursor_open(db, NULL, &cursor) == DSQ_OK) {
+        while (dsq_cursor_next(cursor, &key, &key_size, &value, &value_size) == DSQ_OK) {
+        }
+        dsq_cursor_close(cursor);
+    }
+}
+
+/* The same file as a program sees it, which first recovers what is in the journal. */
+static void use_dict(void)
+{
+    const struct dsq_options options = {.must_exist = 1, .hot_capacity = 64};
+    dsq_db *db;
+    uint64_t count;
+    if (dsq_open(path, &options, &db) != DSQ_OK) {
+        return;
+    }
+    (void)dsq_count(db, &count);
+    (void)dsq_contains(db, "7", 1);
+    walk(db);
+    (void)dsq_put(db, "7", 1, "v", 1);
+    (void)dsq_delete(db, "8", 1);
+    (void)dsq_verify(db, NULL, NULL);
+    if (dsq_close(db) != DSQ_OK) {
+        dsq_abandon(db);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    struct fuzz_input input = {bytes, size};
     if (image_bytes == 0) {
         start();
     }
     write_file();
+    bool as_dict = fuzz_take(&input, 1) % 2 != 0;
     uint64_t kinds = fuzz_take(&input, 1);
     change_cells(&input, kinds % CHANGES_MAX);
     change_bytes(&input, kinds / CHANGES_MAX % CHANGES_MAX);
-    if (dsq_sqlite_store_open(path, &options, &store, &error) == DSQ_OK) {
-        use(store);
-        (void)store->ops->close(store, &error);
+    if (as_dict) {
+        use_dict();
+    } else {
+        use_store();
     }
     return 0;
 }

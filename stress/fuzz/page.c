@@ -1,22 +1,25 @@
 /*
+ * Sealed pieces that were changed, moved or made up do not open, and are wiped.
+ *
  * An encrypted file and its log, changed in any way and read through SQLite: the right data, or data of
  * an earlier commit if the log was changed, or an error.
  */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "crypto/sealer.h"
 #include "persist/sealed_vfs.h"
+#include "stress/fuzz/directory.h"
 #include "stress/fuzz/input.h"
 
 #define ROWS 100
 #define COMMITS 10
 #define IMAGE_BYTES_MAX ((size_t)512 * 1024)
 #define CHANGES_MAX 16
+#define PIECE_BYTES_MAX 4096
 
 struct image {
     unsigned char bytes[IMAGE_BYTES_MAX];
@@ -26,25 +29,13 @@ struct image {
 static struct image images[2]; /* of the file and of its log */
 static struct image changed;
 static const char *const suffixes[2] = {"", "-wal"};
-static char directory[64];
+static struct dsq_codec *codecs[2]; /* of the ciphers that there are, the second may be none */
 static struct dsq_sealed_vfs *vfs;
-
-static void must(bool good)
-{
-    if (!good) {
-        abort();
-    }
-}
-
-static void name_file(char *name, size_t size, const char *base, int which)
-{
-    must(snprintf(name, size, "%s/%s%s", directory, base, suffixes[which]) < (int)size);
-}
 
 static void read_image(int which)
 {
     char name[96];
-    name_file(name, sizeof name, "origin", which);
+    fuzz_name(name, sizeof name, "origin", suffixes[which]);
     FILE *file = fopen(name, "r");
     must(file != NULL);
     images[which].size = fread(images[which].bytes, 1, IMAGE_BYTES_MAX, file);
@@ -55,7 +46,7 @@ static void read_image(int which)
 static void write_image(const struct image *image, int which)
 {
     char name[96];
-    name_file(name, sizeof name, "changed", which);
+    fuzz_name(name, sizeof name, "changed", suffixes[which]);
     int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     must(fd >= 0 && write(fd, image->bytes, image->size) == (ssize_t)image->size);
     close(fd);
@@ -75,7 +66,7 @@ static void make_images(void)
     int seal_bytes = DSQ_SEAL_BYTES;
     unsigned char superblock[DSQ_SUPERBLOCK_BYTES] = {0};
     int newest = 0;
-    name_file(name, sizeof name, "origin", 0);
+    fuzz_name(name, sizeof name, "origin", "");
     int fd = open(name, O_WRONLY | O_CREAT, 0600);
     must(fd >= 0);
     close(fd);
@@ -103,19 +94,52 @@ static void start(void)
 {
     static const unsigned char key[DSQ_KEY_BYTES] = "a key for fuzzing";
     static const unsigned char file_id[DSQ_FILE_ID_BYTES] = "a file";
-    must(dsq_sealer_has(DSQ_SEAL_AES256GCM));
-    struct dsq_sealer *sealer = dsq_sealer_new(DSQ_SEAL_AES256GCM, key, file_id);
-    must(sealer != NULL);
-    must(dsq_sealed_vfs_new(dsq_sealer_codec(sealer), &vfs, NULL) == DSQ_OK);
-    snprintf(directory, sizeof directory, "/dev/shm/dictsqlite-fuzz-XXXXXX");
-    must(mkdtemp(directory) != NULL);
+    static const enum dsq_seal_cipher ciphers[] = {DSQ_SEAL_AES256GCM, DSQ_SEAL_XCHACHA20POLY1305};
+    size_t made = 0;
+    for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++) {
+        if (dsq_sealer_has(ciphers[i])) {
+            struct dsq_sealer *sealer = dsq_sealer_new(ciphers[i], key, file_id);
+            must(sealer != NULL);
+            codecs[made++] = dsq_sealer_codec(sealer);
+        }
+    }
+    must(dsq_sealed_vfs_new(codecs[0], &vfs, NULL) == DSQ_OK);
+    fuzz_directory_make();
     make_images();
 }
 
-/* One change: a byte, a piece moved, the end cut off. */
+/* Pieces made up of the input, as it is and as it is after a change of what was sealed. */
+static void check_codec(struct fuzz_input input, struct dsq_codec *codec)
+{
+    static unsigned char zeros[PIECE_BYTES_MAX];
+    static unsigned char plain[PIECE_BYTES_MAX];
+    static unsigned char bytes[PIECE_BYTES_MAX + DSQ_SEAL_BYTES];
+    struct dsq_seal_place place = {.kind = (enum dsq_seal_kind)(1 + fuzz_take(&input, 1) % 5)};
+    place.generation = fuzz_take(&input, 8);
+    place.number = fuzz_take(&input, 8);
+    size_t at = (size_t)fuzz_take(&input, 2);
+    unsigned char flip = (unsigned char)fuzz_take(&input, 1);
+    struct dsq_seal_place other = place;
+    other.generation ^= fuzz_take(&input, 1);
+    other.number ^= fuzz_take(&input, 1);
+    size_t size = (size_t)fuzz_take(&input, 2) % (PIECE_BYTES_MAX + 1);
+    fuzz_take_bytes(&input, bytes + size, DSQ_SEAL_BYTES);
+    fuzz_take_bytes(&input, bytes, size);
+    memcpy(plain, bytes, size);
+    must(!codec->open(codec, &place, bytes, size, bytes + size));
+    must(memcmp(bytes, zeros, size) == 0);
+    must(codec->seal(codec, &place, plain, size, bytes, bytes + size));
+    bytes[at % (size + DSQ_SEAL_BYTES)] ^= flip;
+    bool is_same =
+        flip == 0 && other.generation == place.generation && other.number == place.number;
+    must(codec->open(codec, &other, bytes, size, bytes + size) == is_same);
+    must(memcmp(bytes, is_same ? plain : zeros, size) == 0);
+}
+
+/* One change: a byte, a piece moved or made up, the end cut off. */
 static void change(struct fuzz_input *input)
 {
-    uint64_t kind = fuzz_take(input, 1) % 4;
+    uint64_t kind = fuzz_take(input, 1) % 5;
     size_t at = (size_t)fuzz_take(input, 3) % changed.size;
     if (kind == 0) {
         changed.bytes[at] ^= (unsigned char)fuzz_take(input, 1);
@@ -134,6 +158,10 @@ static void change(struct fuzz_input *input)
         if (last + unit <= changed.size) {
             memmove(changed.bytes + to, changed.bytes + from, unit);
         }
+    } else if (kind == 3) {
+        size_t size = (size_t)fuzz_take(input, 1);
+        size = size < changed.size - at ? size : changed.size - at;
+        fuzz_take_bytes(input, changed.bytes + at, size);
     } else {
         changed.size = at + 1;
     }
@@ -168,6 +196,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (vfs == NULL) {
         start();
     }
+    for (size_t i = 0; i < 2 && codecs[i] != NULL; i++) {
+        check_codec(input, codecs[i]);
+    }
     bool log_changed = false;
     for (int which = 0; which < 2; which++) {
         uint64_t changes = fuzz_take(&input, 1) % CHANGES_MAX;
@@ -178,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         }
         write_image(&changed, which);
     }
-    name_file(name, sizeof name, "changed", 0);
+    fuzz_name(name, sizeof name, "changed", "");
     if (sqlite3_open_v2(name, &db, SQLITE_OPEN_READONLY, dsq_sealed_vfs_name(vfs)) == SQLITE_OK) {
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         if (read_rows(db, &rows)) {

@@ -1,6 +1,8 @@
 /* The vault, and the superblock that it reads and writes. */
 #include "crypto/keyring.h"
 
+#include <sodium.h>
+
 #include "crypto/superblock.h"
 #include "tests/crypto/fixture.h"
 
@@ -11,6 +13,32 @@ static struct dsq_error error;
 static struct dsq_seal_options seal_options = {DSQ_KDF_OPERATIONS_MIN, DSQ_KDF_MEMORY_MIN, 0};
 
 TestSuite(keyring, .timeout = 60);
+
+/* Where the last password lay that a key was made from, and the key. */
+static const char *given;
+static const unsigned char *made;
+static bool stretching_fails;
+
+/* What the linker calls the function itself, and what it puts in its place. */
+int __real_crypto_pwhash(unsigned char *key, unsigned long long key_size, const char *password,
+                         unsigned long long size, const unsigned char *salt,
+                         unsigned long long operations, size_t memory, int algorithm);
+int __wrap_crypto_pwhash(unsigned char *key, unsigned long long key_size, const char *password,
+                         unsigned long long size, const unsigned char *salt,
+                         unsigned long long operations, size_t memory, int algorithm);
+
+int __wrap_crypto_pwhash(unsigned char *key, unsigned long long key_size, const char *password,
+                         unsigned long long size, const unsigned char *salt,
+                         unsigned long long operations, size_t memory, int algorithm)
+{
+    given = password;
+    made = key;
+    cr_assert_not(sodium_is_zero((const unsigned char *)password, size));
+    if (stretching_fails) {
+        return -1;
+    }
+    return __real_crypto_pwhash(key, key_size, password, size, salt, operations, memory, algorithm);
+}
 
 static struct dsq_vault *make(const char *password)
 {
@@ -143,19 +171,8 @@ Test(keyring, one_damaged_copy_of_the_superblock_does_no_harm)
 {
     unsigned char header[DSQ_SEALED_HEADER_BYTES];
     struct dsq_vault *vault = create(header);
-    for (size_t bit = 0; bit < 8 * (size_t)DSQ_SUPERBLOCK_BYTES; bit++) {
-        struct dsq_superblock superblock;
-        int which;
-        unsigned char changed[DSQ_SUPERBLOCK_BYTES];
-        memcpy(changed, header, sizeof changed);
-        changed[bit / 8] ^= (unsigned char)(1U << (bit % 8));
-        cr_assert_lt(dsq_superblock_decode(changed, &superblock, &error), 0, "bit %zu", bit);
-        header[bit / 8] ^= (unsigned char)(1U << (bit % 8));
-        cr_assert_eq(dsq_superblock_choose(header, &superblock, &which, &error), DSQ_OK);
-        cr_assert_eq(which, 1);
-        header[bit / 8] ^= (unsigned char)(1U << (bit % 8));
-    }
     memset(header, 0, 16);
+    cr_assert_eq(unlock(SECRET, header), DSQ_OK);
     memset(header + DSQ_SUPERBLOCK_STRIDE, 0, 16);
     cr_assert_eq(unlock(SECRET, header), DSQ_ERR_CORRUPT);
     dsq_vault_destroy(vault);
@@ -277,6 +294,58 @@ Test(keyring, another_cipher_in_the_superblock_is_found_out)
     memset(other, 0, sizeof other);
     dsq_superblock_encode(&superblock, other);
     cr_assert_lt(unlock(SECRET, other), 0);
+}
+
+/* Of the vault that last made a key from its password, which is not destroyed yet. */
+static void check_forgotten(const char *when)
+{
+    cr_assert_not_null(given, "%s", when);
+    cr_assert(sodium_is_zero((const unsigned char *)given, DSQ_PASSWORD_BYTES_MAX), "%s", when);
+    cr_assert(sodium_is_zero(made, DSQ_KEY_BYTES), "%s", when);
+    given = NULL;
+}
+
+Test(keyring, the_password_and_its_key_are_wiped_once_they_were_used)
+{
+    static char longest[DSQ_PASSWORD_BYTES_MAX];
+    unsigned char header[DSQ_SEALED_HEADER_BYTES];
+    struct dsq_unlocked unlocked;
+    struct dsq_vault *vault = create(header);
+    check_forgotten("after creation");
+    memset(longest, 'x', sizeof longest);
+    cr_assert_eq(dsq_keyring_rewrap(vault, longest, sizeof longest, &error), DSQ_OK);
+    check_forgotten("after a new password");
+    dsq_vault_destroy(vault);
+    vault = make(SECRET);
+    cr_assert_eq(vault->ops->unlock(vault, header, &unlocked, &error), DSQ_OK);
+    check_forgotten("after unlocking");
+    dsq_vault_destroy(vault);
+    vault = make("wrong");
+    cr_assert_eq(vault->ops->unlock(vault, header, &unlocked, &error), DSQ_ERR_PASSWORD);
+    check_forgotten("after a wrong password");
+    dsq_vault_destroy(vault);
+}
+
+Test(keyring, without_memory_for_a_key_nothing_changes_and_the_password_is_wiped)
+{
+    unsigned char header[DSQ_SEALED_HEADER_BYTES];
+    struct dsq_unlocked unlocked;
+    struct dsq_vault *vault = create(header);
+    stretching_fails = true;
+    cr_assert_eq(dsq_keyring_rewrap(vault, "another", 7, &error), DSQ_ERR_NOMEM);
+    check_forgotten("after a new password");
+    write_header(vault, header);
+    dsq_vault_destroy(vault);
+    vault = make(SECRET);
+    cr_assert_eq(vault->ops->unlock(vault, header, &unlocked, &error), DSQ_ERR_NOMEM);
+    check_forgotten("after unlocking");
+    dsq_vault_destroy(vault);
+    vault = make(SECRET);
+    cr_assert_eq(vault->ops->create(vault, &error), DSQ_ERR_NOMEM);
+    check_forgotten("after creation");
+    dsq_vault_destroy(vault);
+    stretching_fails = false;
+    cr_assert_eq(unlock(SECRET, header), DSQ_OK);
 }
 
 Test(keyring, passwords_and_limits_out_of_range_are_refused)

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "tests/crypto/fixture.h"
 
 #define SIZE_MAX_TRIED 4056
@@ -91,6 +93,8 @@ static void refuses_other_places(struct dsq_sealer *sealer)
         {DSQ_SEAL_FRAME_PAGE, 0x1123456789abcdef, 42},
         {DSQ_SEAL_FRAME_PAGE, 0x0123456789abcdef, 43},
         {DSQ_SEAL_FRAME_PAGE, 0x0123456789abcdef, UINT64_C(42) << 32},
+        {DSQ_SEAL_FRAME_PAGE, 0x0123456789abcdef, (UINT64_C(1) << 32) + 42},
+        {DSQ_SEAL_FRAME_PAGE, 0x0123456789abcdef, (UINT64_C(1) << 63) + 42},
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         static const unsigned char zeros[100];
@@ -111,6 +115,7 @@ Test(sealer, nothing_opens_at_another_place)
 static void refuses_changed_bits(struct dsq_sealer *sealer)
 {
     enum { SIZE = 40 };
+    static const unsigned char zeros[SIZE];
     unsigned char sealed[SIZE + DSQ_SEAL_BYTES];
     unsigned char plain[SIZE];
     count_up(plain, sizeof plain, 9);
@@ -120,6 +125,7 @@ static void refuses_changed_bits(struct dsq_sealer *sealer)
         memcpy(changed, sealed, sizeof sealed);
         changed[bit / 8] ^= (unsigned char)(1U << (bit % 8));
         cr_assert_not(opens(sealer, &somewhere, changed, SIZE, changed + SIZE), "bit %zu", bit);
+        cr_assert_arr_eq(changed, zeros, SIZE, "what does not open is wiped: bit %zu", bit);
     }
     cr_assert(opens(sealer, &somewhere, sealed, SIZE, sealed + SIZE));
 }
@@ -132,6 +138,8 @@ Test(sealer, no_bit_can_be_changed)
 Test(sealer, nothing_opens_with_another_key_or_in_another_file)
 {
     for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++) {
+        static const unsigned char zeros[64];
+        static const unsigned char plain[64] = "plain";
         unsigned char bytes[64] = "plain";
         unsigned char copy[64];
         unsigned char seal_bytes[DSQ_SEAL_BYTES];
@@ -146,6 +154,7 @@ Test(sealer, nothing_opens_with_another_key_or_in_another_file)
             struct dsq_sealer *other = make(ciphers[i]);
             memcpy(copy, bytes, sizeof bytes);
             cr_assert_eq(opens(other, &somewhere, copy, sizeof copy, seal_bytes), changed == 2);
+            cr_assert_arr_eq(copy, changed == 2 ? plain : zeros, sizeof copy);
             dsq_sealer_free(other);
             key[31] ^= changed == 0;
             file_id[0] ^= changed == 1;
@@ -155,18 +164,21 @@ Test(sealer, nothing_opens_with_another_key_or_in_another_file)
 }
 
 /* Computed with hashlib and OpenSSL: the format cannot change unnoticed. */
-Test(sealer, the_format_is_what_it_was)
+static const char vector_plain[] = "thirty-two bytes of a plain page";
+static const char vector_nonce[] = "404142434445464748494a4b4c4d4e4f0500000000000000";
+static const struct {
+    enum dsq_seal_cipher cipher;
+    const char *tag;
+    const char *sealed;
+} vectors[] = {
+    {DSQ_SEAL_AES256GCM, "58b2ceaf0a7321d0661561fdfb66af75",
+     "0cae4402f8fadf6ad2a2a91d82c5cdf72ed2cf0340b25fffecf3499f268eacfb"},
+    {DSQ_SEAL_XCHACHA20POLY1305, "fdc4193ab1c5171c7eb48dfc8fcfb7bc",
+     "83c3875c058b181df243d716e620f5d4d52a5034b03126cdc4d913331aeb64b3"},
+};
+
+Test(sealer, what_the_format_says_opens)
 {
-    static const struct {
-        enum dsq_seal_cipher cipher;
-        const char *tag;
-        const char *sealed;
-    } vectors[] = {
-        {DSQ_SEAL_AES256GCM, "58b2ceaf0a7321d0661561fdfb66af75",
-         "0cae4402f8fadf6ad2a2a91d82c5cdf72ed2cf0340b25fffecf3499f268eacfb"},
-        {DSQ_SEAL_XCHACHA20POLY1305, "fdc4193ab1c5171c7eb48dfc8fcfb7bc",
-         "83c3875c058b181df243d716e620f5d4d52a5034b03126cdc4d913331aeb64b3"},
-    };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         unsigned char bytes[32];
         unsigned char seal_bytes[DSQ_SEAL_BYTES];
@@ -174,11 +186,53 @@ Test(sealer, the_format_is_what_it_was)
             continue;
         }
         from_hex(vectors[i].sealed, bytes);
-        from_hex("404142434445464748494a4b4c4d4e4f0500000000000000", seal_bytes);
+        from_hex(vector_nonce, seal_bytes);
         from_hex(vectors[i].tag, seal_bytes + NONCE_BYTES);
         struct dsq_sealer *sealer = make(vectors[i].cipher);
         cr_assert(opens(sealer, &somewhere, bytes, sizeof bytes, seal_bytes));
-        cr_assert_eq(memcmp(bytes, "thirty-two bytes of a plain page", sizeof bytes), 0);
+        cr_assert_eq(memcmp(bytes, vector_plain, sizeof bytes), 0);
+        dsq_sealer_free(sealer);
+    }
+}
+
+static const char *generator_name(void)
+{
+    return "counts up";
+}
+
+static uint32_t draw_word(void)
+{
+    return 0;
+}
+
+static void draw_vector_session(void *bytes, const size_t size)
+{
+    count_up(bytes, size, 0x40);
+}
+
+/* With the session of the vectors drawn: the sixth seal has the counter 5. */
+Test(sealer, what_is_sealed_is_what_the_format_says)
+{
+    static struct randombytes_implementation generator = {
+        .implementation_name = generator_name, .random = draw_word, .buf = draw_vector_session};
+    cr_assert_eq(randombytes_set_implementation(&generator), 0);
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        unsigned char expected[DSQ_SEAL_BYTES];
+        unsigned char sealed[32];
+        unsigned char seal_bytes[DSQ_SEAL_BYTES];
+        if (!dsq_sealer_has(vectors[i].cipher)) {
+            continue;
+        }
+        struct dsq_sealer *sealer = make(vectors[i].cipher);
+        for (int seals = 0; seals < 6; seals++) {
+            cr_assert(seal(sealer, &somewhere, (const unsigned char *)vector_plain, sizeof sealed,
+                           sealed, seal_bytes));
+        }
+        from_hex(vector_nonce, expected);
+        from_hex(vectors[i].tag, expected + NONCE_BYTES);
+        cr_assert_arr_eq(seal_bytes, expected, sizeof expected);
+        from_hex(vectors[i].sealed, expected);
+        cr_assert_arr_eq(sealed, expected, sizeof sealed);
         dsq_sealer_free(sealer);
     }
 }
@@ -209,11 +263,11 @@ static int compare_nonces(const void *a, const void *b)
     return memcmp(a, b, NONCE_BYTES);
 }
 
-Test(sealer, no_nonce_is_used_twice)
+static void draws_new_nonces(struct dsq_sealer *sealer)
 {
     pthread_t threads[THREADS];
     size_t numbers[THREADS];
-    shared = make(DSQ_SEAL_XCHACHA20POLY1305);
+    shared = sealer;
     for (size_t i = 0; i < THREADS; i++) {
         numbers[i] = i;
         pthread_create(&threads[i], NULL, seal_many, &numbers[i]);
@@ -227,7 +281,11 @@ Test(sealer, no_nonce_is_used_twice)
     for (size_t i = 1; i < THREADS * SEALS; i++) {
         cr_assert_neq(memcmp(nonces[i - 1], nonces[i], NONCE_BYTES), 0);
     }
-    dsq_sealer_free(shared);
+}
+
+Test(sealer, no_nonce_is_used_twice)
+{
+    with_each(draws_new_nonces);
 }
 
 Test(sealer, sealers_of_one_key_have_sessions_of_their_own)

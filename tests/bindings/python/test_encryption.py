@@ -2,7 +2,6 @@
 
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 
@@ -108,29 +107,6 @@ def test_a_changed_page_is_an_error_and_never_a_missing_key(path):
     path.write_bytes(data)
     with pytest.raises(CorruptError, match="does not open"):
         read(path)
-
-
-def test_the_format_is_what_it_says(path):
-    """Opened by a few lines of Python that know nothing but the format."""
-    aead = pytest.importorskip("cryptography.hazmat.primitives.kdf.argon2")
-    encrypted_file = pytest.importorskip("encrypted_file")
-    if not hasattr(aead, "Argon2id"):
-        pytest.skip("this build of cryptography has no Argon2id")
-    fill(path, count=1000)
-    data = path.read_bytes()
-    if int.from_bytes(data[20:24], "little") != 1:
-        pytest.skip("this processor has no AES")
-    superblock, pages = encrypted_file.decrypt(data, SECRET.encode())
-    assert superblock.format == 1
-    assert superblock.operations == 3 and superblock.memory == 64 << 20
-    assert pages[0].startswith(b"SQLite format 3\0")
-    plain = path.with_suffix(".plain")
-    plain.write_bytes(b"".join(pages))
-    connection = sqlite3.connect(plain)
-    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    rows = dict(connection.execute("SELECT key, value FROM kv"))
-    connection.close()
-    assert rows == {f"a key of mine {i}".encode(): VALUE for i in range(1000)}
 
 
 def test_the_cipher_of_a_new_file_can_be_chosen(path):
