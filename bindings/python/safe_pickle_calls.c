@@ -73,10 +73,8 @@ static bool fits(const struct dsq_pickle_machine *machine, uint32_t node, char l
     case 'f':
         return argument->kind == DSQ_PICKLE_IS_FLOAT || argument->kind == DSQ_PICKLE_IS_INT;
     case 's':
-    case 'S':
         return argument->kind == DSQ_PICKLE_IS_STR;
     case 'y':
-    case 'Y':
         return argument->kind == DSQ_PICKLE_IS_BYTES;
     case 'L':
         return argument->kind == DSQ_PICKLE_IS_LIST;
@@ -145,16 +143,23 @@ static const char *matching_shape(const struct dsq_pickle_machine *machine, uint
     return shapes;
 }
 
-/* Accounts for the arguments that a call of this shape, which they have, copies. */
+static bool copy(struct dsq_pickle_machine *machine, uint32_t node)
+{
+    return dsq_pickle_graph_passed(machine, dsq_pickle_graph_copy(&machine->graph, node));
+}
+
+/* Accounts for what a call of this shape, which the arguments have, does with them. */
 static bool copy_arguments(struct dsq_pickle_machine *machine, uint32_t arguments,
                            const char *shape)
 {
     const struct dsq_pickle_edge *edges = machine->graph.edges;
     for (uint32_t edge = machine->graph.nodes[arguments].first; edge != 0;
          edge = edges[edge].next) {
-        if (strchr("SYLM", *shape) != NULL &&
-            !dsq_pickle_graph_passed(machine,
-                                     dsq_pickle_graph_copy(&machine->graph, edges[edge].node))) {
+        uint32_t node = edges[edge].node;
+        bool hashed = *shape == 'L' || *shape == 'M';
+        if (!copy(machine, node) ||
+            (hashed &&
+             !dsq_pickle_graph_passed(machine, dsq_pickle_graph_hash_all(&machine->graph, node)))) {
             return false;
         }
         shape += shape[1] == '*' ? 0 : 1;
@@ -282,8 +287,7 @@ static bool reconstruct(struct dsq_pickle_machine *machine, uint32_t callee, uin
             return push_instance(machine, class, arguments);
         }
     } else if (listed && is_base_of(machine, derived->object, base, value)) {
-        return dsq_pickle_graph_passed(machine, dsq_pickle_graph_copy(&machine->graph, value)) &&
-               push_instance(machine, class, arguments);
+        return copy(machine, value) && push_instance(machine, class, arguments);
     }
     return dsq_pickle_refuse_global(machine, class, "it is not made in this way");
 }
@@ -299,7 +303,7 @@ static bool pop_call(struct dsq_pickle_machine *machine, uint32_t *callee, uint3
     if (!is_kind(machine, *callee, DSQ_PICKLE_IS_GLOBAL)) {
         return dsq_pickle_refuse(machine, "what is called is no global");
     }
-    return true;
+    return copy(machine, *arguments);
 }
 
 bool dsq_pickle_reduce(struct dsq_pickle_machine *machine)
@@ -347,6 +351,9 @@ bool dsq_pickle_new_object(struct dsq_pickle_machine *machine, bool keywords)
     if (keywords && (!is_kind(machine, named, DSQ_PICKLE_IS_DICT) ||
                      (machine->graph.nodes[named].flags & DSQ_PICKLE_ODD_KEY))) {
         return dsq_pickle_refuse(machine, "keyword arguments are no dict of str");
+    }
+    if (keywords && !copy(machine, named)) {
+        return false;
     }
     return push_instance(machine, callee, arguments) &&
            (!keywords || dsq_pickle_put(machine, machine->stack[machine->stack_size - 1], named));
@@ -405,6 +412,20 @@ static bool takes_state(const struct dsq_pickle_machine *machine, uint32_t insta
     return is_state_of_attributes(machine, state, traits & DSQ_PICKLE_HAS_DICT);
 }
 
+/* Accounts for a state, or for the parts of a pair. */
+static bool copy_state(struct dsq_pickle_machine *machine, uint32_t state)
+{
+    if (!copy(machine, state)) {
+        return false;
+    }
+    if (!matches(machine, state, "aa")) {
+        return true;
+    }
+    const struct dsq_pickle_edge *edges = machine->graph.edges;
+    const struct dsq_pickle_edge *first = &edges[machine->graph.nodes[state].first];
+    return copy(machine, first->node) && copy(machine, edges[first->next].node);
+}
+
 bool dsq_pickle_build(struct dsq_pickle_machine *machine)
 {
     uint32_t state;
@@ -418,6 +439,9 @@ bool dsq_pickle_build(struct dsq_pickle_machine *machine)
     }
     if (node->flags & (DSQ_PICKLE_BUILT | DSQ_PICKLE_OPAQUE)) {
         return dsq_pickle_refuse_global(machine, instance, "its instance may change no more");
+    }
+    if (!copy_state(machine, state)) {
+        return false;
     }
     if (!takes_state(machine, instance, state)) {
         return dsq_pickle_refuse_global(machine, instance, "its instances take no such state");

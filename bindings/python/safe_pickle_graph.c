@@ -3,7 +3,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-enum { CAPACITY_MIN = 64 };
+enum { CAPACITY_MIN = 64, PLACE_BYTES = 8 };
 
 _Static_assert(sizeof(struct dsq_pickle_node) == 24, "what the documentation says of memory");
 
@@ -28,7 +28,7 @@ void dsq_pickle_graph_init(struct dsq_pickle_graph *graph, size_t pickle_size)
 {
     *graph = (struct dsq_pickle_graph){
         .edge_count = 1,
-        .copy_limit = DSQ_PICKLE_MAX_COPIED + 4 * (uint64_t)pickle_size,
+        .copy_limit = DSQ_PICKLE_MAX_COPIED + 16 * (uint64_t)pickle_size,
         .expansion_limit = DSQ_PICKLE_MAX_EXPANSION + (uint32_t)pickle_size,
     };
 }
@@ -136,6 +136,9 @@ bool dsq_pickle_graph_attach(struct dsq_pickle_graph *graph, uint32_t parent, ui
 {
     struct dsq_pickle_node *holder = &graph->nodes[parent];
     const struct dsq_pickle_node *held = &graph->nodes[child];
+    if (holder->kind != DSQ_PICKLE_IS_INSTANCE) {
+        holder->what++;
+    }
     if (holder->kind == DSQ_PICKLE_IS_TUPLE && !add_depth(graph, holder, held)) {
         return false;
     }
@@ -179,11 +182,19 @@ bool dsq_pickle_graph_hash(struct dsq_pickle_graph *graph, uint32_t key)
 bool dsq_pickle_graph_copy(struct dsq_pickle_graph *graph, uint32_t original)
 {
     const struct dsq_pickle_node *node = &graph->nodes[original];
-    if (holds_others(node)) {
-        return add_bounded(graph, &graph->hash_work, node->hashed);
+    graph->copied_bytes += PLACE_BYTES;
+    if (node->kind == DSQ_PICKLE_IS_STR || node->kind == DSQ_PICKLE_IS_BYTES ||
+        node->kind == DSQ_PICKLE_IS_INT) {
+        graph->copied_bytes += node->last;
+    } else if (holds_others(node) && node->kind != DSQ_PICKLE_IS_INSTANCE) {
+        graph->copied_bytes += (uint64_t)PLACE_BYTES * node->what;
     }
-    graph->copied_bytes += node->last;
-    return graph->copied_bytes <= graph->copy_limit || refuse(graph, "too many bytes are copied");
+    return graph->copied_bytes <= graph->copy_limit || refuse(graph, "too much is copied");
+}
+
+bool dsq_pickle_graph_hash_all(struct dsq_pickle_graph *graph, uint32_t container)
+{
+    return add_bounded(graph, &graph->hash_work, graph->nodes[container].hashed);
 }
 
 struct walk {

@@ -17,7 +17,7 @@
 #define DSQ_PICKLE_MAX_DEPTH 1000
 /* What a value may come to with its shared parts written out, above the bytes of its pickle. */
 #define DSQ_PICKLE_MAX_EXPANSION (1U << 24)
-/* Bytes that calls may copy, above four times those of the pickle. */
+/* Bytes that calls and states may copy, above sixteen times those of the pickle. */
 #define DSQ_PICKLE_MAX_COPIED (64U << 20)
 /* Bytes of a string that count like one object. */
 #define DSQ_PICKLE_WEIGHT_BYTES 64
@@ -64,7 +64,7 @@ struct dsq_pickle_node {
     uint16_t depth;  /* of what is hashed through it */
     uint32_t hashed; /* objects that hashing it visits; of what has no hash, its members */
     uint32_t weight; /* objects that a walk visits */
-    uint32_t what;   /* which global, of a global and its instances */
+    uint32_t what;   /* which global, of a global and its instances; else how many it holds */
     uint32_t first;  /* its first edge, 0: none; the offset of a text */
     uint32_t last;   /* its last edge; the size of a text or of an int */
 };
@@ -113,10 +113,14 @@ bool dsq_pickle_graph_attach_argument(struct dsq_pickle_graph *graph, uint32_t i
 bool dsq_pickle_graph_hash(struct dsq_pickle_graph *graph, uint32_t key);
 
 /*
- * Accounts for a call that copies a container, its members hashed, or the text of a str or bytes.
- * False with graph->reason: a few bytes could have the same text copied as often as one likes.
+ * Accounts for a call that reads or copies a str, bytes or an int, or what a container holds, eight
+ * bytes for each.  False with graph->reason: with the memo, a few bytes of a pickle could have the
+ * same copied as often as one likes.
  */
 bool dsq_pickle_graph_copy(struct dsq_pickle_graph *graph, uint32_t original);
+
+/* Accounts for hashing all that a list or dict holds. */
+bool dsq_pickle_graph_hash_all(struct dsq_pickle_graph *graph, uint32_t container);
 
 /*
  * Ends it: what each node comes to is bounded, and how deep root nests, walked in the order in which

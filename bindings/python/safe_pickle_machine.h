@@ -2,10 +2,11 @@
  * A pickle machine that makes nothing: it runs the opcodes over the nodes of a graph, with the stack,
  * marks and memo of an unpickler, and stops at whatever it does not understand.
  *
- * Memory: a node (24 bytes), an edge (8), and a place (4 each) on the stack, among the marks and in
- * the memo, at most one of each for an opcode; arrays grow by half.  So at most 66 bytes for a byte
- * of the pickle, and MAX_OPCODES bounds them all.  Time: linear in the bytes of the pickle, save for
- * listed globals, each of which is looked for among those before it, up to MAX_GLOBALS.
+ * Memory: for each opcode at most a node (24 bytes), an edge (8) and a place (4 each) on the stack,
+ * among the marks and in the memo; arrays grow by half.  So at most 66 bytes for each opcode, and the
+ * old array beside the new one while one grows; MAX_OPCODES bounds them all.  Time: linear in the
+ * bytes of the pickle, save for globals, each of which is looked for among those before it, of which
+ * there are up to MAX_GLOBALS.
  */
 #ifndef DSQ_PYTHON_SAFE_PICKLE_MACHINE_H
 #define DSQ_PYTHON_SAFE_PICKLE_MACHINE_H

@@ -5,7 +5,7 @@
 /* clang-format off */
 static const struct dsq_pickle_builtin builtins[] = {
     {"builtins", "bool", "builtins", DSQ_PICKLE_CLASS, NULL},
-    {"builtins", "bytearray", "builtins", DSQ_PICKLE_CLASS, "|Y|S2"},
+    {"builtins", "bytearray", "builtins", DSQ_PICKLE_CLASS, "|y|s2"},
     {"builtins", "bytes", "builtins", DSQ_PICKLE_CLASS, ""},
     {"builtins", "complex", "builtins", DSQ_PICKLE_CLASS, "ff"},
     {"builtins", "dict", "builtins", DSQ_PICKLE_CLASS, NULL},
@@ -14,12 +14,12 @@ static const struct dsq_pickle_builtin builtins[] = {
     {"builtins", "int", "builtins", DSQ_PICKLE_CLASS, NULL},
     {"builtins", "list", "builtins", DSQ_PICKLE_CLASS, NULL},
     {"builtins", "object", "builtins", DSQ_PICKLE_CLASS | DSQ_PICKLE_NEW, NULL},
-    {"builtins", "range", "builtins", DSQ_PICKLE_CLASS, "iii"},
+    {"builtins", "range", "builtins", DSQ_PICKLE_CLASS, "jjj"},
     {"builtins", "set", "builtins", DSQ_PICKLE_CLASS, "L"},
     {"builtins", "slice", "builtins", DSQ_PICKLE_CLASS, "vvv"},
     {"builtins", "str", "builtins", DSQ_PICKLE_CLASS, NULL},
     {"builtins", "tuple", "builtins", DSQ_PICKLE_CLASS, NULL},
-    {"_codecs", "encode", "_codecs", 0, "S1"},
+    {"_codecs", "encode", "_codecs", 0, "s1"},
     {"copyreg", "_reconstructor", "copyreg", 0, NULL},
     {"collections", "Counter", "collections", DSQ_PICKLE_CLASS, "M"},
     {"collections", "OrderedDict", "collections", DSQ_PICKLE_CLASS | DSQ_PICKLE_TAKES_ITEMS, ""},
@@ -30,7 +30,7 @@ static const struct dsq_pickle_builtin builtins[] = {
     {"datetime", "time", "datetime", DSQ_PICKLE_CLASS, "T|Tz"},
     {"datetime", "timedelta", "datetime", DSQ_PICKLE_CLASS, "iii"},
     {"datetime", "timezone", "datetime", DSQ_PICKLE_CLASS, "m|ms"},
-    {"decimal", "Decimal", "decimal", DSQ_PICKLE_CLASS, "S"},
+    {"decimal", "Decimal", "decimal", DSQ_PICKLE_CLASS, "s"},
     {"fractions", "Fraction", "fractions", DSQ_PICKLE_CLASS, "q|jj"},
     {"ipaddress", "IPv4Address", "ipaddress", DSQ_PICKLE_CLASS, "s|i"},
     {"ipaddress", "IPv4Interface", "ipaddress", DSQ_PICKLE_CLASS, "s"},
@@ -38,11 +38,11 @@ static const struct dsq_pickle_builtin builtins[] = {
     {"ipaddress", "IPv6Address", "ipaddress", DSQ_PICKLE_CLASS, "s|i"},
     {"ipaddress", "IPv6Interface", "ipaddress", DSQ_PICKLE_CLASS, "s"},
     {"ipaddress", "IPv6Network", "ipaddress", DSQ_PICKLE_CLASS, "s"},
-    {"pathlib", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
-    {"pathlib", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
+    {"pathlib", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
+    {"pathlib", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
     /* Where Python 3.13 says that they are. */
-    {"pathlib._local", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
-    {"pathlib._local", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "S*"},
+    {"pathlib._local", "PurePosixPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
+    {"pathlib._local", "PureWindowsPath", "pathlib", DSQ_PICKLE_CLASS, "s*"},
     {"uuid", "UUID", "uuid", DSQ_PICKLE_CLASS | DSQ_PICKLE_NEW | DSQ_PICKLE_INT_STATE, NULL},
 };
 

@@ -38,10 +38,11 @@ enum dsq_pickle_trait {
 /*
  * A row of the built-in list.  calls: the shapes of argument tuples that REDUCE may pass, separated
  * by '|'; NULL: none.  A letter is an argument, a '*' after it any number of them:
- *   n None  i int  j int of up to 4,096 bytes  f float or int  s str  y bytes  e empty tuple
- *   c class  v None, bool, int, float or str  1 the str "latin1"  2 the str "latin-1"
- *   a anything  S s, Y y, L list, M dict: the same, and the call copies it
- *   q text of a fraction  D T P state of a date, a time, a datetime  m timedelta  z tzinfo
+ *   n None  i int  j int of up to 4,096 bytes  f float or int  s str  y bytes  L list  M dict
+ *   e empty tuple  c class  v None, bool, int, float or str  a anything  q text of a fraction
+ *   D T P state of a date, a time, a datetime  m timedelta  z tzinfo
+ *   1 the str "latin1"  2 the str "latin-1"
+ * What the arguments hold is accounted for as copied; of L and M it is hashed, too.
  */
 struct dsq_pickle_builtin {
     const char *module, *name;

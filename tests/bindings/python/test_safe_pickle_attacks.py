@@ -612,18 +612,50 @@ def test_long_strings_count_by_their_bytes():
 
 @pytest.mark.parametrize("call", [
     b"cbuiltins\nbytearray\nh\x00\x85R", b"cdecimal\nDecimal\nh\x01\x85R",
-    b"cpathlib\nPurePosixPath\nh\x01\x85R", b"c_codecs\nencode\nh\x01Vlatin1\n\x86R"])
+    b"cpathlib\nPurePosixPath\nh\x01\x85R", b"c_codecs\nencode\nh\x01Vlatin1\n\x86R",
+    b"cipaddress\nIPv6Address\nh\x01\x85R"])
 def test_the_same_bytes_are_not_copied_without_end(call):
-    start = b"\x80\x03(B\x40\x42\x0f\x00" + b"1" * 1_000_000 + b"q\x00X\x40\x42\x0f\x00" + b"1" * 1_000_000 + b"q\x01"
+    size = 1_000_000
+    start = (b"\x80\x03(B" + struct.pack("<I", size) + b"1" * size + b"q\x00X" + struct.pack("<I", size)
+             + b"fe80::1%".ljust(size, b"1") + b"q\x01")
     safe_pickle_check(start + b"1](" + call * 10 + b"e.")
-    refused(start + b"1](" + call * 100 + b"e.", "copied")
+    refused(start + b"1](" + call * 200 + b"e.", "copied")
+
+
+@pytest.mark.parametrize("shared,call", [
+    (b"(" + b"N" * 100_000 + b"t", b"cpickled_models\nRecorder\nh\x00R"),
+    (b"(" + b"N" * 100_000 + b"t", b"cpickled_models\nMyTuple\nh\x00\x81"),
+    (b"(" + b"V\n" * 100_000 + b"t", b"cpathlib\nPurePosixPath\nh\x00R"),
+    (b"}(" + b"".join(text(str(i)) + b"N" for i in range(50_000)) + b"u", b"cpickled_models\nPlain\n)\x81h\x00b"),
+    (b"}(" + b"".join(text(str(i)) + b"N" for i in range(50_000)) + b"u", b"cpickled_models\nPlain\n)\x81Nh\x00\x86b"),
+    (b"}(" + b"".join(text(str(i)) + b"N" for i in range(50_000)) + b"u", b"cpickled_models\nPlain\n)h\x00\x92"),
+    (b"(" + b"N" * 100_000 + b"t", b"cpickled_models\nStateful\n)\x81h\x00b"),
+    (b"](" + b"N" * 100_000 + b"e", b"ccopyreg\n_reconstructor\n(cpickled_models\nMyList\ncbuiltins\nlist\nh\x00tR")])
+def test_arguments_and_states_are_not_copied_without_end(shared, call):
+    start = b"\x80\x04" + shared + b"q\x000]("
+    safe_pickle_check(start + call * 20 + b"e.", LISTED)
+    begun = time.monotonic()
+    refused(start + call * 5_000 + b"e.", "copied", LISTED)
+    assert time.monotonic() - begun < 5
+
+
+def test_numbers_are_not_divided_without_end():
+    for module, name, count in (("fractions", "Fraction", 2), ("builtins", "range", 3)):
+        for size, reason in ((4_097, "other arguments"), (4_000, "copied")):
+            start = b"\x80\x04\x8b" + struct.pack("<I", size) + b"\x55" * size + b"q\x000]("
+            call = f"c{module}\n{name}\n".encode() + b"(" + b"h\x00" * count + b"tR"
+            if reason == "copied":
+                safe_pickle_check(start + call * 100 + b"e.")
+            refused(start + call * 20_000 + b"e.", reason)
+    refused(proto(b"V" + b"7" * 4_000 + b"/" + b"3" * 4_000 + b"\n\x940]("
+                  + b"cfractions\nFraction\nh\x00\x85R" * 20_000 + b"e"), "copied")
 
 
 def test_the_same_list_is_not_copied_without_end():
     start = b"\x80\x02](" + b"K\x01" * 1_000_000 + b"eq\x00"
     call = b"c__builtin__\nset\nh\x00\x85R"
     safe_pickle_check(start + b"0](" + call * 10 + b"e.")
-    refused(start + b"0](" + call * 30 + b"e.", "unrolls")
+    refused(start + b"0](" + call * 30 + b"e.", "copied")
 
 
 @pytest.mark.parametrize("before,after", [
