@@ -405,8 +405,9 @@ PyMethodDef dsq_py_db_methods[] = {
      "return\n"
      "the sum.  Atomic.\n"
      "\n"
-     "Numbers are stored as ASCII decimals, b'-12'.  ValueError if the value is something else,\n"
-     "OverflowError if a number does not fit 64 bits; then nothing has changed."},
+     "Numbers are stored as ASCII decimals, b'-12' (and not as dsq_fetch_add of the C library\n"
+     "stores them).  ValueError if the value is something else, OverflowError if a number does\n"
+     "not fit 64 bits; then nothing has changed."},
     {"get_or_compute", METHOD(db_get_or_compute), METH_FASTCALL,
      "get_or_compute($self, key, function, /)\n--\n\n"
      "The value of key; if there is none, function() is called, and what it returns is stored and\n"
@@ -444,8 +445,10 @@ PyMethodDef dsq_py_db_methods[] = {
     {"compact", METHOD(db_compact), METH_VARARGS | METH_KEYWORDS,
      "compact($self, /, progress=None)\n--\n\n"
      "Make the file as small as what it holds.  Needs as much disk space again; commits wait.\n"
-     "progress: as of backup(); done counts the calls, total is 0.  It must not wait for a commit\n"
-     "that the compaction holds up for long: the writes of its own thread wait till its end."},
+     "progress: as of backup(); done counts the calls, total is 0.  What it writes to the store\n"
+     "is committed after the compaction.\n"
+     "\n"
+     "StorageError in a readonly store, or if there is no room.  On an error nothing is lost."},
     {"rekey", METHOD(db_rekey), METH_VARARGS | METH_KEYWORDS,
      "rekey($self, /, password)\n--\n\n"
      "Give an encrypted store another password (str or bytes, 1 to 1024 bytes).  No page is "

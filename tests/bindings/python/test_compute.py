@@ -113,6 +113,22 @@ def test_a_function_is_called_once_among_threads(db):
         assert len(calls) == 1
 
 
+def test_a_function_is_called_once_though_absence_is_read_from_the_file(path):
+    with DictSQLite(path) as db:
+        db.update({f"other {n}": b"v" for n in range(100)})
+    with DictSQLite(path, persist_mode="lazy", hot_capacity=20) as db:
+        assert "absent" not in db and db.stats()["misses"] > 0
+        calls = []
+
+        def work(thread):
+            for number in range(400):
+                db.get_or_compute(f"k{number}", lambda: calls.append(number) or b"v")
+
+        for caller in [Caller(lambda thread=thread: work(thread)) for thread in range(THREADS)]:
+            caller.wait()
+        assert sorted(calls) == list(range(400))
+
+
 def test_waiting_leaves_other_threads_and_other_keys_running(db, computing):
     waiting = [Caller(lambda: db.get_or_compute("k", unexpected)) for _ in range(THREADS)]
     db["other"] = b"v"

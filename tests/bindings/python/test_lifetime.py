@@ -220,6 +220,13 @@ def test_a_forked_child_is_refused_the_store_and_can_open_its_own(script, tmp_pa
         db["k"] = b"v"
         iterator = iter(db)
         keys = db.keys()
+        batch = db.batch()
+
+        def store_in(batch):
+            with batch:
+                batch["a"] = b"1"
+                batch["b"] = b"2"
+
         if os.fork() == 0:
             for call in (
                 lambda: db["k"], lambda: db.get("k"), lambda: "k" in db, lambda: len(db),
@@ -227,6 +234,12 @@ def test_a_forked_child_is_refused_the_store_and_can_open_its_own(script, tmp_pa
                 lambda: db.setdefault("k", b"w"), lambda: db.__setitem__("k", b"w"),
                 lambda: db.__delitem__("k"), lambda: db.update(a=b"1", b=b"2"), db.flush,
                 db.stats, db.resume, db.close, lambda: len(keys),
+                lambda: db.get_many(["k"]), lambda: db.set_many({"a": b"1", "b": b"2"}),
+                lambda: db.delete_many(["k"]), lambda: store_in(batch), lambda: db.add("k", b"w"),
+                lambda: db.compare_and_swap("k", b"v", b"w"), lambda: db.increment("n"),
+                lambda: db.get_or_compute("k", lambda: b"w"), lambda: db.scan("k"), db.clear,
+                db.popitem, db.copy, lambda: db | {}, lambda: db == {"k": b"v"},
+                lambda: db.backup("copy.db"), db.verify, db.compact,
             ):
                 try:
                     call()
@@ -236,7 +249,7 @@ def test_a_forked_child_is_refused_the_store_and_can_open_its_own(script, tmp_pa
             print(repr(db).rpartition(", ")[2])
             own = DictSQLite("child.db")
             own["child"] = b"own"
-            del db, iterator, keys, call
+            del db, iterator, keys, call, batch
             gc.collect()
             print(own["child"])
             sys.exit()
