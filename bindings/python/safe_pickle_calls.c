@@ -306,6 +306,23 @@ static bool pop_call(struct dsq_pickle_machine *machine, uint32_t *callee, uint3
     return copy(machine, *arguments);
 }
 
+/* Whether a global may be called with these: a listed one that says nothing of them, with any. */
+static bool takes_arguments(struct dsq_pickle_machine *machine, uint32_t callee, uint32_t arguments)
+{
+    const struct dsq_pickle_global *global = dsq_pickle_global_of(machine, callee);
+    if ((global->traits & DSQ_PICKLE_ENUM_CLASS) && !matches(machine, arguments, "a")) {
+        return dsq_pickle_refuse_global(machine, callee, "a member has one value");
+    }
+    if (global->calls == NULL) {
+        return true;
+    }
+    const char *shape = matching_shape(machine, arguments, global->calls);
+    if (shape == NULL) {
+        return dsq_pickle_refuse_global(machine, callee, "it is called with other arguments");
+    }
+    return copy_arguments(machine, arguments, shape);
+}
+
 bool dsq_pickle_reduce(struct dsq_pickle_machine *machine)
 {
     uint32_t callee;
@@ -315,22 +332,16 @@ bool dsq_pickle_reduce(struct dsq_pickle_machine *machine)
     }
     const struct dsq_pickle_global *global = dsq_pickle_global_of(machine, callee);
     if (global->builtin == NULL) {
-        if ((global->traits & DSQ_PICKLE_ENUM_CLASS) && !matches(machine, arguments, "a")) {
-            return dsq_pickle_refuse_global(machine, callee, "a member has one value");
-        }
-        return push_instance(machine, callee, arguments);
+        return takes_arguments(machine, callee, arguments) &&
+               push_instance(machine, callee, arguments);
     }
     if (strcmp(global->builtin->name, "_reconstructor") == 0) {
         return reconstruct(machine, callee, arguments);
     }
-    if (global->builtin->calls == NULL) {
+    if (global->calls == NULL) {
         return dsq_pickle_refuse_global(machine, callee, "it may not be called");
     }
-    const char *shape = matching_shape(machine, arguments, global->builtin->calls);
-    if (shape == NULL) {
-        return dsq_pickle_refuse_global(machine, callee, "it is called with other arguments");
-    }
-    return copy_arguments(machine, arguments, shape) && push_made(machine, callee, arguments);
+    return takes_arguments(machine, callee, arguments) && push_made(machine, callee, arguments);
 }
 
 bool dsq_pickle_new_object(struct dsq_pickle_machine *machine, bool keywords)
@@ -352,7 +363,11 @@ bool dsq_pickle_new_object(struct dsq_pickle_machine *machine, bool keywords)
                      (machine->graph.nodes[named].flags & DSQ_PICKLE_ODD_KEY))) {
         return dsq_pickle_refuse(machine, "keyword arguments are no dict of str");
     }
-    if (keywords && !copy(machine, named)) {
+    if (keywords && global->calls != NULL) {
+        return dsq_pickle_refuse_global(machine, callee, "it takes no keyword arguments");
+    }
+    if ((listed && !takes_arguments(machine, callee, arguments)) ||
+        (keywords && !copy(machine, named))) {
         return false;
     }
     return push_instance(machine, callee, arguments) &&

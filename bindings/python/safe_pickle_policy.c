@@ -284,6 +284,24 @@ static unsigned traits_of(PyTypeObject *type)
     return traits;
 }
 
+/*
+ * The shapes that a class takes which inherits the constructor of one of these: str decodes with a
+ * codec of any name, bytes makes as many as an int says.
+ */
+static const char *calls_of(const PyTypeObject *type)
+{
+    if (type->tp_new == PyUnicode_Type.tp_new) {
+        return "|s";
+    }
+    if (type->tp_new == PyBytes_Type.tp_new) {
+        return "|y";
+    }
+    if (type->tp_new == PyLong_Type.tp_new) {
+        return "|i";
+    }
+    return type->tp_init == PyByteArray_Type.tp_init ? "|y|s2" : NULL;
+}
+
 /* 1 with the traits, or 0 with the reason. */
 static int judge(PyObject *object, PyObject *module, PyObject *name, enum cover cover,
                  unsigned *traits, const char **reason)
@@ -338,6 +356,7 @@ static int lookup_listed(PyObject *policy, PyObject *module, PyObject *name,
     if (result == 1) {
         Py_INCREF(object);
         global->object = object;
+        global->calls = PyType_Check(object) ? calls_of((PyTypeObject *)object) : NULL;
     }
     Py_DECREF(found);
     return result;
@@ -378,6 +397,7 @@ static int lookup_mapped(PyObject *policy, PyObject *module, PyObject *name,
     *global = (struct dsq_pickle_global){.builtin = find_builtin(module, name)};
     if (global->builtin != NULL) {
         global->traits = global->builtin->traits;
+        global->calls = global->builtin->calls;
         return 1;
     }
     if (PyUnicode_GET_LENGTH(module) + PyUnicode_GET_LENGTH(name) > NAME_BYTES_MAX) {

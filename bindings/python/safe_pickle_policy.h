@@ -54,6 +54,7 @@ struct dsq_pickle_builtin {
 struct dsq_pickle_global {
     unsigned traits;
     const struct dsq_pickle_builtin *builtin; /* NULL: listed */
+    const char *calls;                        /* as above; of a listed one NULL: any */
     PyObject *object;                         /* owned; NULL: of the built-in list */
 };
 

@@ -98,6 +98,14 @@ class MyStr(str):
     pass
 
 
+class MyBytes(bytes):
+    pass
+
+
+class MyBytearray(bytearray):
+    pass
+
+
 class MyTuple(tuple):
     pass
 

@@ -138,7 +138,8 @@ def instances():
         plain, models.Point(1, models.Point(2)), models.Frozen((1, 2)), slotted, stateful,
         models.WithNew(1, b=2), models.Colour.RED, models.Colour.PAIR,
         models.Level.LOW | models.Level.HIGH, models.Pair(1, [2]), my_list, my_dict,
-        models.MyInt(5), models.MyStr("text"), models.MyTuple((1, 2)), models.MyDeque([1, 2], 5),
+        models.MyInt(5), models.MyStr("text"), models.MyBytes(b"b"), models.MyBytearray(b"a"),
+        models.MyTuple((1, 2)), models.MyDeque([1, 2], 5),
         models.MySet([1, 2]), models.Plain, [models.Colour, models.MyInt],
         collections.defaultdict(models.Plain, {1: models.Plain(2)}),
     ]

@@ -283,6 +283,18 @@ def test_reconstructor_is_bound_to_bases_and_their_values():
     refused(b"ccopy_reg\n_reconstructor\n(NNNtR.", "other arguments")
 
 
+def test_inherited_constructors_take_no_codec_and_no_size():
+    """str(b"...", name) imports the codec, bytes(n) makes n of them."""
+    for name, arguments in (("MyStr", b"C\x01a" + text("zlib") + b"\x86"), ("MyStr", b"C\x01a\x85"),
+                            ("MyBytes", b"J\xff\xff\xff\x7f\x85"), ("MyBytes", text("a") + text("x") + b"\x86"),
+                            ("MyBytearray", b"J\xff\xff\xff\x7f\x85"), ("MyInt", text("9") + b"\x85"),
+                            ("MyInt", text("9") + b"K\x02\x86"), ("MyBytearray", text("a") + text("x") + b"\x86")):
+        for call in (b"R", b"\x81"):
+            refused(proto(named("pickled_models", name) + arguments + call), "other arguments", LISTED)
+        refused(proto(named("pickled_models", name) + b")}" + text("encoding") + text("x") + b"s\x92"), "keyword",
+                LISTED)
+
+
 def test_getattr_is_refused_even_of_a_listed_class():
     refused(proto(named("builtins", "getattr") + PLAIN + text("__init__") + b"\x86R"), None, LISTED)
     refused(proto(named("builtins", "getattr") + named("pickled_models", "Colour") + text("RED") + b"\x86R"),

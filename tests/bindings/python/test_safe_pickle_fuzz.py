@@ -107,7 +107,8 @@ def like(value, other, seen=None):
     if type(value) is not type(other):
         return False
     if isinstance(value, dict):
-        parts = list(value.items()), list(other.items())
+        # No pairs: what is made here alone may give its id to something else.
+        parts = [*value, *value.values()], [*other, *other.values()]
     elif isinstance(value, (list, tuple, collections.deque)):
         parts = list(value), list(other)
     elif isinstance(value, (set, frozenset)):
