@@ -290,7 +290,7 @@ Test(flush, a_submitted_write_never_waits)
     dsq_db *db = open_with(options);
     int submitted = 0;
     for (int i = 0; i < 100; i++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof key, "cold %d", i);
         CHECK(put_text(db, key, "v"), DSQ_OK);
     }
