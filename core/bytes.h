@@ -43,6 +43,11 @@ static inline bool dsq_bytes_equal(const unsigned char *a, const unsigned char *
     return difference == 0;
 }
 
+static inline bool dsq_bytes_are_zeros(const unsigned char *bytes, size_t size)
+{
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
 /* Values that are integers: two's complement, least significant byte first, on every machine. */
 #define DSQ_INTEGER_BYTES 8
 

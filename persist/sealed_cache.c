@@ -125,14 +125,10 @@ static void forget(struct place *place, int64_t first, int64_t end)
     give_back(place);
 }
 
-void dsq_sealed_cache_forget(struct dsq_sealed_cache *cache, int64_t index)
+void dsq_sealed_cache_forget(struct dsq_sealed_cache *cache, int64_t first, int64_t end)
 {
-    forget(&cache->places[index % DSQ_SEALED_CACHE_PAGES], index, index + 1);
-}
-
-void dsq_sealed_cache_forget_from(struct dsq_sealed_cache *cache, int64_t index)
-{
-    for (int i = 0; i < DSQ_SEALED_CACHE_PAGES; i++) {
-        forget(&cache->places[i], index, INT64_MAX);
+    int64_t places = end - first < DSQ_SEALED_CACHE_PAGES ? end - first : DSQ_SEALED_CACHE_PAGES;
+    for (int64_t i = 0; i < places; i++) {
+        forget(&cache->places[(first + i) % DSQ_SEALED_CACHE_PAGES], first, end);
     }
 }

@@ -1,5 +1,7 @@
-/* Shared by the parts of the sealed VFS: sealed_vfs.c, sealed_wal.c, sealed_shm.c,
- * sealed_cache.c, sealed_memory.c. */
+/*
+ * Shared by the parts of the sealed VFS: sealed_vfs.c, sealed_wal.c, sealed_shm.c, sealed_cache.c,
+ * sealed_memory.c.
+ */
 #ifndef DSQ_PERSIST_SEALED_INTERNAL_H
 #define DSQ_PERSIST_SEALED_INTERNAL_H
 
@@ -8,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "core/atomic.h"
+#include "core/bytes.h"
 #include "persist/sealed_vfs.h"
 
 #define PAGE_BYTES DSQ_SEALED_PAGE_BYTES
@@ -82,6 +85,9 @@ int dsq_sealed_write(struct sealed_file *file, const void *bytes, int size, int6
 
 /* What all sealed files have in common. */
 int dsq_sealed_close(sqlite3_file *base);
+int dsq_sealed_lock(sqlite3_file *base, int level);
+int dsq_sealed_unlock(sqlite3_file *base, int level);
+int dsq_sealed_check_reserved_lock(sqlite3_file *base, int *reserved);
 int dsq_sealed_device_characteristics(sqlite3_file *base);
 int dsq_sealed_sector_size(sqlite3_file *base);
 
@@ -113,8 +119,8 @@ void dsq_sealed_cache_free(struct dsq_sealed_cache *cache);
 bool dsq_sealed_cache_get(struct dsq_sealed_cache *cache, int64_t index, unsigned char *bytes);
 void dsq_sealed_cache_put(struct dsq_sealed_cache *cache, int64_t index,
                           const unsigned char *bytes);
-void dsq_sealed_cache_forget(struct dsq_sealed_cache *cache, int64_t index);
-void dsq_sealed_cache_forget_from(struct dsq_sealed_cache *cache, int64_t index);
+/* Of the pages from first to before end, which may lie before first: none of them then. */
+void dsq_sealed_cache_forget(struct dsq_sealed_cache *cache, int64_t first, int64_t end);
 
 /* ---- sealed_memory.c ---- */
 

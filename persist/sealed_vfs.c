@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "persist/sealed_internal.h"
+#include "persist/sqlite_store_internal.h"
 
 /* ---- what all sealed files have in common ---- */
 
@@ -29,6 +30,24 @@ int dsq_sealed_close(sqlite3_file *base)
     free(file->page);
     free(file->gathered);
     return result;
+}
+
+int dsq_sealed_lock(sqlite3_file *base, int level)
+{
+    struct sealed_file *file = sealed_file_of(base);
+    return file->real->pMethods->xLock(file->real, level);
+}
+
+int dsq_sealed_unlock(sqlite3_file *base, int level)
+{
+    struct sealed_file *file = sealed_file_of(base);
+    return file->real->pMethods->xUnlock(file->real, level);
+}
+
+int dsq_sealed_check_reserved_lock(sqlite3_file *base, int *reserved)
+{
+    struct sealed_file *file = sealed_file_of(base);
+    return file->real->pMethods->xCheckReservedLock(file->real, reserved);
 }
 
 /*
@@ -161,18 +180,10 @@ static int main_write(sqlite3_file *base, const void *bytes, int size, sqlite3_i
     }
     int result = dsq_sealed_write(file, file->page, PAGE_BYTES, file->first + offset);
     if (file->kind == DSQ_SEAL_PAGE) {
-        dsq_sealed_cache_forget(file->vfs->cache, offset / PAGE_BYTES);
+        int64_t index = offset / PAGE_BYTES;
+        dsq_sealed_cache_forget(file->vfs->cache, index, index + 1);
     }
     return result;
-}
-
-static int main_truncate(sqlite3_file *base, sqlite3_int64 size)
-{
-    struct sealed_file *file = sealed_file_of(base);
-    if (file->kind == DSQ_SEAL_PAGE) {
-        dsq_sealed_cache_forget_from(file->vfs->cache, size / PAGE_BYTES);
-    }
-    return file->real->pMethods->xTruncate(file->real, file->first + size);
 }
 
 static int main_sync(sqlite3_file *base, int flags)
@@ -189,22 +200,19 @@ static int main_size(sqlite3_file *base, sqlite3_int64 *size)
     return result;
 }
 
-static int main_lock(sqlite3_file *base, int level)
+/* SQLite truncates after each whole checkpoint, mostly to the size that the file has. */
+static int main_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
     struct sealed_file *file = sealed_file_of(base);
-    return file->real->pMethods->xLock(file->real, level);
-}
-
-static int main_unlock(sqlite3_file *base, int level)
-{
-    struct sealed_file *file = sealed_file_of(base);
-    return file->real->pMethods->xUnlock(file->real, level);
-}
-
-static int main_check_reserved_lock(sqlite3_file *base, int *reserved)
-{
-    struct sealed_file *file = sealed_file_of(base);
-    return file->real->pMethods->xCheckReservedLock(file->real, reserved);
+    sqlite3_int64 end;
+    int result = main_size(base, &end);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    if (file->kind == DSQ_SEAL_PAGE) {
+        dsq_sealed_cache_forget(file->vfs->cache, size / PAGE_BYTES, end / PAGE_BYTES + 1);
+    }
+    return file->real->pMethods->xTruncate(file->real, file->first + size);
 }
 
 /* What says how long a file is to become counts without the superblock. */
@@ -229,9 +237,9 @@ static const sqlite3_io_methods main_methods = {
     .xTruncate = main_truncate,
     .xSync = main_sync,
     .xFileSize = main_size,
-    .xLock = main_lock,
-    .xUnlock = main_unlock,
-    .xCheckReservedLock = main_check_reserved_lock,
+    .xLock = dsq_sealed_lock,
+    .xUnlock = dsq_sealed_unlock,
+    .xCheckReservedLock = dsq_sealed_check_reserved_lock,
     .xFileControl = main_control,
     .xSectorSize = dsq_sealed_sector_size,
     .xDeviceCharacteristics = dsq_sealed_device_characteristics,
@@ -428,12 +436,6 @@ int dsq_sealed_failure(struct sqlite3 *db, const char *path, struct dsq_error *e
         kinds[kind], (unsigned long long)dsq_load_relaxed(&vfs->failed_number), path);
 }
 
-static bool is_unwritten(const unsigned char *page)
-{
-    static const unsigned char zeros[PAGE_BYTES];
-    return memcmp(page, zeros, sizeof zeros) == 0;
-}
-
 /* What is read while a checkpoint writes may be neither the old page nor the new one: look again. */
 #define LOOKS 5
 
@@ -445,7 +447,7 @@ int dsq_sealed_check_page(struct sqlite3 *db, int64_t index)
         struct dsq_seal_place place = place_of(file, index);
         unsigned char page[PAGE_BYTES];
         result = dsq_sealed_read(file, page, PAGE_BYTES, file->first + index * PAGE_BYTES);
-        if (result == SQLITE_OK && !is_unwritten(page) &&
+        if (result == SQLITE_OK && !dsq_bytes_are_zeros(page, PAGE_BYTES) &&
             !file->vfs->codec->open(file->vfs->codec, &place, page, CONTENT_BYTES,
                                     page + CONTENT_BYTES)) {
             if (look == LOOKS - 1) {
@@ -486,16 +488,6 @@ static int open_plainly(const char *path, int flags, struct plain_file *plain)
     return vfs->xOpen(vfs, plain->name, plain->file, flags | SQLITE_OPEN_MAIN_DB, NULL);
 }
 
-static int fail_on(const char *path, const char *operation, int result, struct dsq_error *error)
-{
-    int status = result == SQLITE_FULL                                    ? DSQ_ERR_FULL
-                 : result == SQLITE_NOMEM || result == SQLITE_IOERR_NOMEM ? DSQ_ERR_NOMEM
-                 : (result & 0xff) == SQLITE_CANTOPEN                     ? DSQ_ERR_CANTOPEN
-                                                                          : DSQ_ERR_IO;
-    return dsq_error_set(error, status, "%s: %s (SQLite error %d): %s", operation,
-                         sqlite3_errstr(result), result, path);
-}
-
 int dsq_sealed_header_read(const char *path, unsigned char *header, struct dsq_error *error)
 {
     struct plain_file plain;
@@ -505,7 +497,8 @@ int dsq_sealed_header_read(const char *path, unsigned char *header, struct dsq_e
         result = result == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : result;
     }
     close_plainly(&plain);
-    return result == SQLITE_OK ? DSQ_OK : fail_on(path, "read the superblock", result, error);
+    return result == SQLITE_OK ? DSQ_OK
+                               : dsq_sqlite_error(NULL, result, "read the superblock", path, error);
 }
 
 static int write_copy(sqlite3_file *file, const unsigned char *superblock, int which)
@@ -534,7 +527,9 @@ int dsq_sealed_header_write(const char *path, const unsigned char *superblock, i
         *newest = result == SQLITE_OK ? 1 - *newest : *newest;
     }
     close_plainly(&plain);
-    return result == SQLITE_OK ? DSQ_OK : fail_on(path, "write the superblock", result, error);
+    return result == SQLITE_OK
+               ? DSQ_OK
+               : dsq_sqlite_error(NULL, result, "write the superblock", path, error);
 }
 
 int dsq_sealed_discard(const char *path, struct dsq_error *error)
@@ -545,5 +540,6 @@ int dsq_sealed_discard(const char *path, struct dsq_error *error)
         result = plain.file->pMethods->xTruncate(plain.file, DSQ_SEALED_HEADER_BYTES);
     }
     close_plainly(&plain);
-    return result == SQLITE_OK ? DSQ_OK : fail_on(path, "create anew", result, error);
+    return result == SQLITE_OK ? DSQ_OK
+                               : dsq_sqlite_error(NULL, result, "create anew", path, error);
 }

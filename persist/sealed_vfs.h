@@ -57,8 +57,11 @@ int dsq_sealed_failure(struct sqlite3 *db, const char *path, struct dsq_error *e
  */
 int dsq_sealed_check_page(struct sqlite3 *db, int64_t index);
 
-/* Makes the file of a connection's WAL as long as if SQLite had written to `size`.  SQLite's result. */
-int dsq_sealed_wal_extend(struct sqlite3_file *wal, int64_t size);
+/*
+ * From a connection's WAL and a size of it as SQLite knows it to the real file and the size that this
+ * is there.  Nothing is gathered any more.  SQLite's result.
+ */
+int dsq_sealed_wal_beneath(struct sqlite3_file **wal, int64_t *size);
 
 /*
  * Reads what a file begins with; what a short one lacks reads as zeros.  Through SQLite's default VFS,

@@ -18,7 +18,8 @@
 #define HEADER_BYTES 32
 #define SALTS_AT 16 /* within the header */
 #define FRAME_HEADER_BYTES 24
-#define COMMIT_AT 4 /* within a frame's header: not zero if the frame ends a transaction */
+#define COMMIT_AT 4 /* within a frame's header: not zeros if the frame ends a transaction */
+#define COMMIT_BYTES 4
 #define FRAME_BYTES (FRAME_HEADER_BYTES + PAGE_BYTES)
 
 #define SEALED_HEADER_BYTES (HEADER_BYTES + DSQ_SEAL_BYTES)
@@ -137,7 +138,6 @@ static int write_frame_header(struct sealed_file *file, const unsigned char *hea
 {
     struct dsq_seal_place place = place_of(file, DSQ_SEAL_FRAME_HEADER, frame);
     unsigned char *room;
-    static const unsigned char goes_on[4];
     int result = room_for(file, frame_at(frame), SEALED_FRAME_HEADER_BYTES, &room);
     if (result != SQLITE_OK) {
         return result;
@@ -147,13 +147,12 @@ static int write_frame_header(struct sealed_file *file, const unsigned char *hea
         return SQLITE_IOERR_WRITE;
     }
     file->gathered_bytes += SEALED_FRAME_HEADER_BYTES;
-    file->ends_transaction = memcmp(header + COMMIT_AT, goes_on, sizeof goes_on) != 0;
+    file->ends_transaction = !dsq_bytes_are_zeros(header + COMMIT_AT, COMMIT_BYTES);
     return SQLITE_OK;
 }
 
 static int write_frame_page(struct sealed_file *file, const unsigned char *page, int64_t frame)
 {
-    static const unsigned char nothing[DSQ_SEAL_BYTES];
     struct dsq_seal_place place = place_of(file, DSQ_SEAL_FRAME_PAGE, frame);
     int64_t offset = frame_at(frame) + SEALED_FRAME_HEADER_BYTES;
     unsigned char *room;
@@ -161,7 +160,7 @@ static int write_frame_page(struct sealed_file *file, const unsigned char *page,
     if (result != SQLITE_OK) {
         return result;
     }
-    if (memcmp(page + CONTENT_BYTES, nothing, sizeof nothing) != 0 ||
+    if (!dsq_bytes_are_zeros(page + CONTENT_BYTES, DSQ_SEAL_BYTES) ||
         !file->vfs->codec->seal(file->vfs->codec, &place, page, CONTENT_BYTES, room,
                                 room + CONTENT_BYTES)) {
         return SQLITE_IOERR_WRITE;
@@ -195,11 +194,10 @@ static int wal_write(sqlite3_file *base, const void *bytes, int size, sqlite3_in
 
 static int read_header(struct sealed_file *file, unsigned char *header)
 {
-    static const unsigned char nothing[SEALED_HEADER_BYTES];
     const struct dsq_seal_place place = {.kind = DSQ_SEAL_WAL_HEADER};
     unsigned char sealed[SEALED_HEADER_BYTES];
     int result = dsq_sealed_read(file, sealed, sizeof sealed, 0);
-    if (result == SQLITE_OK && memcmp(sealed, nothing, sizeof sealed) != 0) {
+    if (result == SQLITE_OK && !dsq_bytes_are_zeros(sealed, sizeof sealed)) {
         if (!open_at(file, &place, sealed, HEADER_BYTES)) {
             return dsq_sealed_fail(file, &place);
         }
@@ -323,24 +321,6 @@ static int wal_close(sqlite3_file *base)
     return written != SQLITE_OK ? written : closed;
 }
 
-static int wal_lock(sqlite3_file *base, int level)
-{
-    struct sealed_file *file = sealed_file_of(base);
-    return file->real->pMethods->xLock(file->real, level);
-}
-
-static int wal_unlock(sqlite3_file *base, int level)
-{
-    struct sealed_file *file = sealed_file_of(base);
-    return file->real->pMethods->xUnlock(file->real, level);
-}
-
-static int wal_check_reserved_lock(sqlite3_file *base, int *reserved)
-{
-    struct sealed_file *file = sealed_file_of(base);
-    return file->real->pMethods->xCheckReservedLock(file->real, reserved);
-}
-
 const sqlite3_io_methods dsq_sealed_wal_methods = {
     .iVersion = 1,
     .xClose = wal_close,
@@ -349,28 +329,19 @@ const sqlite3_io_methods dsq_sealed_wal_methods = {
     .xTruncate = wal_truncate,
     .xSync = wal_sync,
     .xFileSize = wal_size,
-    .xLock = wal_lock,
-    .xUnlock = wal_unlock,
-    .xCheckReservedLock = wal_check_reserved_lock,
+    .xLock = dsq_sealed_lock,
+    .xUnlock = dsq_sealed_unlock,
+    .xCheckReservedLock = dsq_sealed_check_reserved_lock,
     .xFileControl = wal_control,
     .xSectorSize = dsq_sealed_sector_size,
     .xDeviceCharacteristics = dsq_sealed_device_characteristics,
 };
 
-int dsq_sealed_wal_extend(struct sqlite3_file *wal, int64_t size)
+int dsq_sealed_wal_beneath(struct sqlite3_file **wal, int64_t *size)
 {
-    static const unsigned char zeros[65536];
-    struct sealed_file *file = sealed_file_of(wal);
-    int64_t end = to_sealed(size);
-    sqlite3_int64 from;
+    struct sealed_file *file = sealed_file_of(*wal);
     int result = write_gathered(file);
-    if (result == SQLITE_OK) {
-        result = file->real->pMethods->xFileSize(file->real, &from);
-    }
-    while (result == SQLITE_OK && from < end) {
-        int part = (int)(end - from < (int64_t)sizeof zeros ? end - from : (int64_t)sizeof zeros);
-        result = dsq_sealed_write(file, zeros, part, from);
-        from += part;
-    }
+    *wal = file->real;
+    *size = to_sealed(*size);
     return result;
 }

@@ -371,25 +371,25 @@ static uint64_t wal_bytes(const struct dsq_store *store)
 #define WAL_AHEAD_BYTES (UINT64_C(2) * 1024 * 1024)
 #define SMALL_COMMIT_BYTES (UINT64_C(64) * 1024)
 
-/* Zeros are no frames: whoever reads the WAL stops before them. */
-static int write_zeros(struct sqlite3_file *file, uint64_t from, uint64_t size)
+/* Makes a file as long as that with zeros, if it is shorter. */
+static int lengthen(struct sqlite3_file *file, int64_t end)
 {
     static const unsigned char zeros[65536];
-    int result = SQLITE_OK;
-    while (result == SQLITE_OK && size > 0) {
-        int part = (int)(size < sizeof zeros ? size : sizeof zeros);
-        result = file->pMethods->xWrite(file, zeros, part, (sqlite3_int64)from);
-        from += (uint64_t)part;
-        size -= (uint64_t)part;
+    sqlite3_int64 size;
+    int result = file->pMethods->xFileSize(file, &size);
+    while (result == SQLITE_OK && size < end) {
+        int part = end - size < (int64_t)sizeof zeros ? (int)(end - size) : (int)sizeof zeros;
+        result = file->pMethods->xWrite(file, zeros, part, size);
+        size += part;
     }
     return result;
 }
 
-static int lengthen_wal(const struct dsq_sqlite_store *self, struct sqlite3_file *wal,
-                        uint64_t size, uint64_t end)
+/* Zeros are no frames: whoever reads the WAL stops before them. */
+static int lengthen_wal(const struct dsq_sqlite_store *self, struct sqlite3_file *wal, int64_t end)
 {
-    return self->vfs != NULL ? dsq_sealed_wal_extend(wal, (int64_t)end)
-                             : write_zeros(wal, size, end - size);
+    int result = self->vfs != NULL ? dsq_sealed_wal_beneath(&wal, &end) : SQLITE_OK;
+    return result == SQLITE_OK ? lengthen(wal, end) : result;
 }
 
 static void make_room(struct dsq_store *store)
@@ -408,7 +408,7 @@ static void make_room(struct dsq_store *store)
         return;
     }
     uint64_t end = used + WAL_AHEAD_BYTES;
-    if ((uint64_t)size < end && lengthen_wal(self, wal, (uint64_t)size, end) == SQLITE_OK) {
+    if ((uint64_t)size < end && lengthen_wal(self, wal, (int64_t)end) == SQLITE_OK) {
         (void)wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
     }
     self->wal_room = end > (uint64_t)size ? end : (uint64_t)size;

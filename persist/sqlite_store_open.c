@@ -359,9 +359,8 @@ static bool is_sealed(const unsigned char *header)
 /* Whether the creation of a sealed file was cut off before its first superblock was there. */
 static bool is_unwritten(const char *path, const unsigned char *header)
 {
-    static const unsigned char zeros[DSQ_SEALED_HEADER_BYTES];
     return dsq_sqlite_file_size(path, "") <= DSQ_SEALED_HEADER_BYTES &&
-           memcmp(header, zeros, sizeof zeros) == 0;
+           dsq_bytes_are_zeros(header, DSQ_SEALED_HEADER_BYTES);
 }
 
 /* Whether the file is to be sealed, or is; or why vault and file do not agree. */

@@ -111,9 +111,8 @@ static bool is_dictsqlite(sqlite3 *db)
 static int judge(sqlite3 *db, const char *path, const unsigned char *header,
                  struct dsq_error *error)
 {
-    static const unsigned char unwritten[sizeof magic];
     bool has_journal = dsq_sqlite_file_size(path, "-journal") != 0;
-    if (has_journal && memcmp(header, unwritten, sizeof unwritten) == 0) {
+    if (has_journal && dsq_bytes_are_zeros(header, sizeof magic)) {
         return DSQ_OK;
     }
     if (memcmp(header, magic, sizeof magic) != 0) {

@@ -212,7 +212,7 @@ static void check_rows(const char *name, int least, int most)
 {
     sqlite3 *db = NULL;
     int rows;
-    dsq_sealed_cache_forget_from(vfs->cache, 0);
+    dsq_sealed_cache_forget(vfs->cache, 0, INT64_MAX);
     if (sqlite3_open_v2(name, &db, SQLITE_OPEN_READONLY, dsq_sealed_vfs_name(vfs)) == SQLITE_OK) {
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         if (read_rows(db, &rows)) {
