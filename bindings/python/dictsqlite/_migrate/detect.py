@@ -124,6 +124,9 @@ def _find_dbm(path: str) -> Found:
         if name:
             return Found(base, None, [], [], name)
     if not os.path.exists(path):
+        beside = [path + end for end in _DBM_ENDS if os.path.exists(path + end)]
+        if beside:
+            raise FormatError(f"{beside[0]} is of no kind that this Python can read")
         raise StorageError(f"there is nothing at {path}")
     with open(path, "rb") as file:
         begin = file.read(16)

@@ -56,6 +56,8 @@ def _pickled(key: Any) -> PickledKey:
 
 def _read(file: SQLiteFile, key: Any, mode: Any, filename: Any, value: Any) -> Tuple[str, Any]:
     if mode == _RAW and value is not None:
+        if isinstance(value, str) and not _is_text(value):
+            raise CorruptError(f"the text of {key!r} is no UTF-8")
         return (BYTES if isinstance(value, bytes) else OBJECT), value
     if mode == _PICKLE and isinstance(value, bytes):
         return PICKLE, value
@@ -66,6 +68,15 @@ def _read(file: SQLiteFile, key: Any, mode: Any, filename: Any, value: Any) -> T
     if mode == _TEXT:
         return OBJECT, _decoded(key, data)
     return (BYTES if mode == _BINARY else PICKLE), data
+
+
+def _is_text(value: str) -> bool:
+    """Whether text of a row was UTF-8: what was not is surrogates."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _decoded(key: Any, data: bytes) -> str:
@@ -85,13 +96,16 @@ def _read_beside(file: SQLiteFile, key: Any, filename: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise CorruptError(f"cannot read the file of {key!r}: {error}") from None
-    with open(descriptor, "rb") as opened:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CorruptError(f"the file of {key!r} is no file: {filename!r}")
         if status.st_size > _VALUE_BYTES_MAX:
             raise TooBigError(f"the file of {key!r} has {status.st_size} bytes")
-        return opened.read()
+        with open(descriptor, "rb", closefd=False) as opened:
+            return opened.read()
+    finally:
+        os.close(descriptor)
 
 
 def open_directory(found: Found) -> DiskCacheSource:
