@@ -128,7 +128,7 @@ static int copy_into(const struct dsq_sqlite_store *self, const char *path,
     if (status != DSQ_OK) {
         return status;
     }
-    status = dsq_sqlite_create_tables(to, vfs != NULL, path, error);
+    status = dsq_sqlite_create_tables(to, vfs != NULL, NULL, path, error);
     if (status == DSQ_OK) {
         status = insert_rows(self, to, &copy, error);
     }
