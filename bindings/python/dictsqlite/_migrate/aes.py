@@ -3,8 +3,6 @@
 import hashlib
 from typing import Optional, Union
 
-from .._core import FormatError
-
 _SALT = b"DictSQLite_v4_default_salt_16b"
 _ITERATIONS = 100_000
 _KEY_BYTES = 32
@@ -20,7 +18,7 @@ class Cipher:
             from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         except ImportError:
-            raise FormatError("encrypted DictSQLite files need the package cryptography: "
+            raise ImportError("encrypted DictSQLite files need the package cryptography: "
                               "pip install dictsqlite[migrate]") from None
         if isinstance(password, str):
             password = password.encode("utf-8")

@@ -31,8 +31,8 @@ def _read_jsonb(key: Any, data: bytes) -> Tuple[str, Any]:
     try:
         import msgpack
     except ImportError:
-        raise FormatError("values of source_mode='jsonb' need the package msgpack: "
-                          "pip install dictsqlite[migrate]") from None
+        raise ImportError("values of source_mode='jsonb' need the package msgpack: "
+                          "pip install dictsqlite[msgpack]") from None
     try:
         return OBJECT, msgpack.unpackb(data, strict_map_key=False)
     except (ValueError, msgpack.UnpackException) as error:
