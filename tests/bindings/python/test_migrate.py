@@ -4,7 +4,9 @@ import datetime
 import decimal
 import hashlib
 import os
+import pathlib
 import pickle
+import re
 import sqlite3
 import sys
 import time
@@ -794,6 +796,28 @@ def test_directories_of_diskcache_itself_are_read(source, target):
             cache[key] = value
     migrate(source, target)
     assert content(target) == values
+
+
+# ---- the document ----
+
+
+def test_the_calls_that_the_document_shows_work(tmp_path, monkeypatch):
+    pytest.importorskip("cryptography")
+    monkeypatch.chdir(tmp_path)
+    foreign_files.write_dictsqlite("old.db", VALUES)
+    write_encrypted("sealed.db")
+    foreign_files.write_dictsqlite("json.db", JSON_VALUES,
+                                   dumps=lambda value: foreign_files.json.dumps(value).encode())
+    foreign_files.write_dictsqlite("several.db", {"k": 1}, table="kv_users")
+    foreign_files.write_sqlitedict("sqlitedict.sqlite", VALUES)
+    foreign_files.write_diskcache("cache", VALUES)
+    foreign_files.write_dbm_dumb("counters", [(b"k", b"1")])
+    write_keys("numbers")
+    page = (pathlib.Path(__file__).resolve().parents[3] / "docs" / "migrating.md").read_text()
+    calls = "".join(re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    exec(calls, {"migrate": migrate})
+    made = [name for name in os.listdir() if name.startswith("new")]
+    assert len(made) == calls.count("migrate(") == 8
 
 
 # ---- the predecessor's names ----
