@@ -293,6 +293,8 @@ def test_wrong_arguments_are_refused_before_anything_is_written(source, target):
             migrate(source, target, **options)
     with pytest.raises(TypeError):
         migrate(source, target, progress="bar")
+    with pytest.raises(TypeError):
+        migrate(source, target, allowed_modules=5)
     with pytest.raises(FormatError, match="source_password"):
         migrate(source, target, source_password="secret")
     with pytest.raises(FormatError, match="source_mode"):
@@ -391,6 +393,17 @@ def test_a_transaction_that_a_crash_cut_is_rolled_back_in_a_copy(source, target)
     assert hashes(crashed) == before
 
 
+def test_a_link_leads_to_the_file_with_its_log(source, target, tmp_path):
+    foreign_files.write_dictsqlite(source, {"a": 1})
+    writer = sqlite3.connect(source)
+    writer.execute("INSERT INTO kv_store (key, value) VALUES ('b', ?)", (pickle.dumps(2),))
+    writer.commit()
+    os.symlink(source, tmp_path / "link")
+    migrate(tmp_path / "link", target)
+    writer.close()
+    assert content(target) == {"a": 1, "b": 2}
+
+
 def test_a_damaged_sqlite_file_is_an_error(source, target):
     foreign_files.write_sqlitedict(source, {f"k{n}": b"x" * 1000 for n in range(100)})
     with open(source, "r+b") as file:
@@ -449,6 +462,14 @@ def test_checked_pickles_may_be_stored_as_they_are(source, target):
     foreign_files.write_sqlitedict(source + "2", {"evil": Evil()})
     with pytest.raises(UnsafePickleError, match="evil"):
         migrate(source + "2", target, values="raw", overwrite=True)
+
+
+def test_the_database_of_a_cache_is_not_replaced(source):
+    foreign_files.write_diskcache(source, VALUES)
+    before = hashes(source + "/cache.db")
+    with pytest.raises(ValueError, match="is the source"):
+        migrate(source, source + "/cache.db", overwrite=True)
+    assert hashes(source + "/cache.db") == before
 
 
 def test_a_cache_has_no_raw_pickles(source, target):

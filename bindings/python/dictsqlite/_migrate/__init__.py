@@ -76,15 +76,17 @@ def migrate(
     TypeError (a value that storage_mode does not hold), LockedError and StorageError.
     """
     key_rule = KeyRule(on_other_keys)
-    with Destination(destination, source, overwrite, progress) as target:
+    with Destination(destination, overwrite, progress) as target:
         with open_source(source, kind, table, source_mode, source_password, target.folder) as found:
+            target.keep_off(found.files)
             value_rule = ValueRule(found, storage_mode, values, allowed_modules, on_unsafe)
             target.open(value_rule.storage_mode, encryption_password, allowed_modules)
             _copy(found, target, key_rule, value_rule)
             expired = found.expired
         target.finish()
-    return MigrationReport(found.kind, found.table, value_rule.storage_mode, target.records,
-                           target.bytes, key_rule.skipped + value_rule.skipped, expired)
+        mode = target.db.storage_mode
+    return MigrationReport(found.kind, found.table, mode, target.records, target.bytes,
+                           key_rule.skipped + value_rule.skipped, expired)
 
 
 def _copy(found: Source, target: Destination, key_rule: KeyRule, value_rule: ValueRule) -> None:

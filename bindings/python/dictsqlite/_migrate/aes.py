@@ -22,7 +22,7 @@ class Cipher:
                               "pip install dictsqlite[migrate]") from None
         if isinstance(password, str):
             password = password.encode("utf-8")
-        key = hashlib.pbkdf2_hmac("sha256", bytes(password), _SALT, _ITERATIONS, _KEY_BYTES)
+        key = hashlib.pbkdf2_hmac("sha256", password, _SALT, _ITERATIONS, _KEY_BYTES)
         self._aes = AESGCM(key)
         self._refusal = InvalidTag
 

@@ -19,16 +19,13 @@ class Destination:
     records and bytes: what was added.  seen and total: what progress is told.
     """
 
-    def __init__(self, path: Any, source: Any, overwrite: bool,
+    def __init__(self, path: Any, overwrite: bool,
                  progress: Optional[Callable[[int, int], object]]) -> None:
         self.path = os.path.abspath(os.fsdecode(path))
         if os.fsdecode(path) == ":memory:":
             raise ValueError("the destination must be a file")
-        if os.path.exists(self.path):
-            if not overwrite:
-                raise StorageError(f"{self.path} is there already")
-            if os.path.exists(source) and os.path.samefile(source, self.path):
-                raise ValueError("the destination is the source")
+        if os.path.exists(self.path) and not overwrite:
+            raise StorageError(f"{self.path} is there already")
         if progress is not None and not callable(progress):
             raise TypeError("progress must be a function or None")
         self.overwrite, self.progress = overwrite, progress
@@ -49,8 +46,16 @@ class Destination:
         try:
             if self.db is not None:
                 self.db.close()
+        except DictSQLiteError:
+            # What was finished is in its place; what was not has an error of its own.
+            pass
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep_off(self, files: List[str]) -> None:
+        """ValueError if what is to be replaced is one of the files."""
+        if os.path.exists(self.path) and any(os.path.samefile(self.path, file) for file in files):
+            raise ValueError("the destination is the source")
 
     def open(self, storage_mode: str, password: Any, allowed_modules: Any) -> None:
         # What is written here is thrown away in a crash: it need not survive the loss of power.

@@ -47,7 +47,9 @@ class SQLiteFile:
 
     def __init__(self, path: str, folder: str) -> None:
         self.path = path
-        self.files = [path] + [path + end for end in ("-wal", "-journal") if _holds(path + end)]
+        # SQLite keeps the log beside the file itself, not beside a link to it.
+        real = os.path.realpath(path)
+        self.files = [real] + [real + end for end in ("-wal", "-journal") if _holds(real + end)]
         with translated(path):
             self.connection = self._connect(folder)
             try:
@@ -59,10 +61,10 @@ class SQLiteFile:
     def _connect(self, folder: str) -> sqlite3.Connection:
         if len(self.files) > 1:
             return self._connect_to_copy(folder)
-        with open(self.path, "rb") as file:
+        with open(self.files[0], "rb") as file:
             header = file.read(_READ_VERSION_AT + 1)
         way = "immutable=1" if header[_READ_VERSION_AT:] == bytes([_WAL_VERSION]) else "mode=ro"
-        uri = f"{pathlib.Path(self.path).as_uri()}?{way}"
+        uri = f"{pathlib.Path(self.files[0]).as_uri()}?{way}"
         return sqlite3.connect(uri, timeout=_BUSY_S, uri=True, isolation_level=None)
 
     def _connect_to_copy(self, folder: str) -> sqlite3.Connection:
@@ -70,7 +72,7 @@ class SQLiteFile:
         copy = os.path.join(folder, "source")
         try:
             for file in self.files:
-                shutil.copyfile(file, copy + file[len(self.path):])
+                shutil.copyfile(file, copy + file[len(self.files[0]):])
             after = [(os.stat(file).st_size, os.stat(file).st_mtime_ns) for file in self.files]
         except OSError as error:
             raise StorageError(f"cannot copy the source: {error}") from None
