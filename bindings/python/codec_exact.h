@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /* Levels of containers that a value may have. */
-#define DSQ_PY_CODEC_DEPTH_MAX 400
+#define DSQ_PY_CODEC_DEPTH_MAX 200
 
 /*
  * Looks through containers of exactly the built-in types.  False with TypeError for an object of one of

@@ -104,12 +104,12 @@ def test_msgpack_stores_exact_types_only(path, value, name):
                                   lambda v: frozenset({v})], ids=["list", "tuple", "dict", "set"])
 def test_what_msgpack_stores_is_as_deep_as_it_says(path, wrap):
     value = None
-    for _ in range(400):
+    for _ in range(200):
         value = wrap(value)
     with DictSQLite(path, storage_mode="msgpack") as db:
         db["k"] = value
         assert db["k"] == value
-        with pytest.raises(ValueError, match="more than 400 levels"):
+        with pytest.raises(ValueError, match="more than 200 levels"):
             db["k"] = wrap(value)
         assert db["k"] == value
     loop = []

@@ -3,11 +3,14 @@
 import asyncio
 import collections
 import decimal
+import doctest
 import importlib.util
 import json
 import marshal
 import math
+import pathlib
 import pickle
+import re
 import sqlite3
 import subprocess
 import sys
@@ -829,3 +832,28 @@ def test_a_cycle_of_a_store_and_its_codec_is_collected(path):
     del db, codec
     gc.collect()
     assert gone() is None
+
+
+# ---- the document ----
+
+DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "values.md"
+
+
+@needs_msgpack
+def test_the_examples_of_the_document_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = re.sub(r"^```.*$", "", DOCUMENT.read_text(), flags=re.MULTILINE)
+    examples = doctest.DocTestParser().get_doctest(
+        text, {"__name__": "__main__"}, "values.md", str(DOCUMENT), 0)
+    done = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples)
+    assert done.attempted >= 12 and done.failed == 0
+
+
+@needs_msgpack
+def test_the_document_has_the_codes_of_the_format():
+    from dictsqlite import _msgpack
+
+    rows = re.findall(r"^\| (\d+) \| `(\w+)`", DOCUMENT.read_text(), re.MULTILINE)
+    assert {int(code): name.upper() for code, name in rows} == {
+        code: name for name, code in vars(_msgpack).items() if name.isupper() and type(code) is int
+        and not name.startswith("_")}
