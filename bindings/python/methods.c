@@ -373,6 +373,9 @@ PyMethodDef dsq_py_db_methods[] = {
     {"set_many", db_set_many, METH_O,
      "set_many($self, records, /)\n--\n\n"
      "Store records, a mapping or an iterable of pairs, as update() does."},
+    {"bulk_insert", db_set_many, METH_O,
+     "bulk_insert($self, records, /)\n--\n\n"
+     "set_many() by the name that DictSQLiteV4 has for it."},
     {"delete_many", db_delete_many, METH_O,
      "delete_many($self, keys, /)\n--\n\n"
      "Delete what is there of keys, and return how many that were.\n"
