@@ -9,6 +9,7 @@
 #include "bindings/python/maintenance.h"
 #include "bindings/python/many.h"
 #include "bindings/python/mapping.h"
+#include "bindings/python/notifier.h"
 #include "bindings/python/scan.h"
 #include "bindings/python/stats.h"
 #include "bindings/python/submit.h"
@@ -268,9 +269,12 @@ static PyObject *db_rekey(PyObject *self, PyObject *args, PyObject *kwargs)
     return dsq_py_rekey(db_of(self), password);
 }
 
-static PyObject *db_try_get(PyObject *self, PyObject *key)
+static PyObject *db_try_get(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    return dsq_py_try_get(db_of(self), key);
+    if (count != 2) {
+        return PyErr_Format(PyExc_TypeError, "_try_get() takes 2 arguments, not %zd", count);
+    }
+    return dsq_py_try_get(db_of(self), args[0], args[1]);
 }
 
 static PyObject *db_try_contains(PyObject *self, PyObject *key)
@@ -289,6 +293,20 @@ static PyObject *db_submit_set(PyObject *self, PyObject *const *args, Py_ssize_t
 static PyObject *db_submit_delete(PyObject *self, PyObject *key)
 {
     return dsq_py_submit_delete(db_of(self), key);
+}
+
+static PyObject *db_flush_notify(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        return PyErr_Format(PyExc_TypeError, "_flush_notify() takes 2 arguments, not %zd", count);
+    }
+    return dsq_py_flush_notify(db_of(self), args[0], args[1]);
+}
+
+static PyObject *db_watch(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_watch(db_of(self));
 }
 
 static PyObject *db_stats(PyObject *self, PyObject *unused)
@@ -455,8 +473,9 @@ PyMethodDef dsq_py_db_methods[] = {
      "written\n"
      "anew; after a crash meanwhile it is the old or the new one that opens the file.\n"
      "Raises DictSQLiteError if the store is not encrypted, ValueError, StorageError."},
-    {"_try_get", db_try_get, METH_O,
-     "_try_get($self, key, /)\n--\n\nThe value, None, or NotImplemented if it would have to wait."},
+    {"_try_get", METHOD(db_try_get), METH_FASTCALL,
+     "_try_get($self, key, default, /)\n--\n\nThe value, default if there is none, or NotImplemented "
+     "if it\nwould have to wait."},
     {"_try_contains", db_try_contains, METH_O,
      "_try_contains($self, key, /)\n--\n\nWhether it is there, or NotImplemented."},
     {"_submit_set", METHOD(db_submit_set), METH_FASTCALL,
@@ -466,6 +485,11 @@ PyMethodDef dsq_py_db_methods[] = {
      "_submit_delete($self, key, /)\n--\n\nRemove a key for a later flush: whether it was there, "
      "or "
      "NotImplemented."},
+    {"_flush_notify", METHOD(db_flush_notify), METH_FASTCALL,
+     "_flush_notify($self, notifier, token, /)\n--\n\nBegin a flush: whether it has ended; if not, "
+     "the notifier tells."},
+    {"_watch", db_watch, METH_NOARGS,
+     "_watch($self, /)\n--\n\nRaise the error with which the store has failed, if it has."},
     {"stats", db_stats, METH_NOARGS,
      "stats($self, /)\n--\n\nA dict of counters since open, levels, and the state."},
     {"close", db_close, METH_NOARGS,

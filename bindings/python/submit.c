@@ -13,7 +13,7 @@ static PyObject *would_wait(void)
     Py_RETURN_NOTIMPLEMENTED;
 }
 
-PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object)
+PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object, PyObject *fallback)
 {
     struct dsq_py_key key;
     PyObject *bytes = NULL;
@@ -28,7 +28,8 @@ PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object)
         return dsq_py_raise_status(self, status);
     }
     if (status == DSQ_ABSENT) {
-        Py_RETURN_NONE;
+        Py_INCREF(fallback);
+        return fallback;
     }
     return bytes;
 }
