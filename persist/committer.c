@@ -11,7 +11,8 @@
  * At least one of them sees the other.  The thread looks at the queue itself as well: a node can be
  * taken before it is counted, and then hides one that is counted and not taken.  A settled record
  * and an ended group do the same with `carrying` before `sleep`; for the nodes of a group nobody is
- * woken before its end.  A demand is stored and then signalled always.
+ * woken before its end.  A demand is stored and then signalled always.  For a quiet push nobody is woken
+ * either; who waits for its record, and so has seen it, looks at `sleep` in the writer's place.
  *
  * Counting: `durable` never passes `pushed`, since a record is counted before it can become READY
  * and a group before it is complete; a marker, READY from birth, counts nothing.  So durable ==
@@ -341,6 +342,20 @@ void dsq_committer_push(struct dsq_committer *committer, struct dsq_record *reco
     dsq_committer_push_weighted(committer, record, 1);
 }
 
+void dsq_committer_push_quietly(struct dsq_committer *committer, struct dsq_record *record)
+{
+    dsq_mpsc_push(&committer->queue, &record->node);
+    dsq_add_seq_cst(&committer->pushed, 1);
+}
+
+/* For a record that was pushed quietly, on behalf of who is about to wait for it. */
+static void wake_for_quiet(struct dsq_committer *committer)
+{
+    if (dsq_load_seq_cst(&committer->sleep) == SLEEP_IDLE) {
+        dsq_event_signal(&committer->work);
+    }
+}
+
 void dsq_committer_settle(struct dsq_committer *committer, struct dsq_record *record)
 {
     if (dsq_record_state(record) == DSQ_RECORD_PENDING &&
@@ -398,6 +413,7 @@ int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record 
 {
     int status;
 
+    wake_for_quiet(committer);
     dsq_add_relaxed(&committer->waiters, 1);
     if (deadline_ns == DSQ_NO_DEADLINE) {
         yield_until_durable(committer, record);

@@ -107,6 +107,13 @@ uint64_t dsq_committer_queue_bytes(const struct dsq_committer *committer);
 /* Queues a record or an item; takes over one of its references.  Lock-free. */
 void dsq_committer_push(struct dsq_committer *committer, struct dsq_record *record);
 
+/*
+ * The same without waking the thread: whoever waits for the record, a flush, or what is pushed
+ * next does that.  For many records in a row that one flush follows: woken by the first, the
+ * thread would commit them in handfuls.
+ */
+void dsq_committer_push_quietly(struct dsq_committer *committer, struct dsq_record *record);
+
 /* PENDING -> READY, if it is PENDING.  Lock-free. */
 void dsq_committer_settle(struct dsq_committer *committer, struct dsq_record *record);
 

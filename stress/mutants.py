@@ -125,7 +125,7 @@ static int read_row("""),
     Mutant("pushed-after-publishing", "a record is published first and queued afterwards",
            [("persist/tier_write.c",
              """    if (tier->committer != NULL) {
-        dsq_committer_push(tier->committer, write->record);
+        push(tier, write);
         dsq_perturb();
     }
     if (!dsq_table_publish(shard, place, write->record)) {
@@ -136,7 +136,7 @@ static int read_row("""),
     }
     dsq_perturb();
     if (tier->committer != NULL) {
-        dsq_committer_push(tier->committer, write->record);
+        push(tier, write);
     }""")],
            [LINEARIZE_CROWDED, CRASH_LAZY]),
     Mutant("replaced-not-settled", "a PENDING record is replaced without being made READY",

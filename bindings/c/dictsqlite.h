@@ -194,8 +194,9 @@ DSQ_API int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const v
 /*
  * As dsq_put_nowait, but in writethrough mode, too: it is done, visible and in its place among the
  * writes, when this returns DSQ_OK, and on disk once a dsq_flush has returned that began after it.
- * For programs that wait for many writes at a time (event loops).  Whoever reads the value in
- * writethrough mode waits for its commit, as always.
+ * For programs that wait for many writes at a time (event loops).  In writethrough mode it does not
+ * wake the library's thread: what flushes or closes, writes otherwise, or reads the value does, and waits
+ * for its commit, as always.
  */
 DSQ_API int dsq_submit_put(dsq_db *db, const void *key, size_t key_size, const void *value,
                            size_t value_size);

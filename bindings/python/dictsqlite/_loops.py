@@ -91,6 +91,14 @@ class Hub:
         if self._asked:
             self._begin()
 
+    def __del__(self) -> None:
+        # The loop was closed within a turn: nobody waits, but what was written is to reach the disk.
+        for store in getattr(self, "_asked", ()):
+            try:
+                store._db._flush_notify(self._notifier, 0)
+            except Exception:  # it was closed, which is a flush; or it has failed, and will say so
+                pass
+
     def _collect(self) -> None:
         for token, error in self._notifier.take():
             _tell(self._under_way.pop(token)[1], error)
