@@ -25,6 +25,8 @@ int dsq_mailbox_new(struct dsq_mailbox **mailbox)
 {
     struct dsq_mailbox *made = calloc(1, sizeof *made);
 
+    dsq_fork_watch();
+
     if (made == NULL) {
         return DSQ_ERR_NOMEM;
     }

@@ -474,7 +474,8 @@ PyMethodDef dsq_py_db_methods[] = {
      "anew; after a crash meanwhile it is the old or the new one that opens the file.\n"
      "Raises DictSQLiteError if the store is not encrypted, ValueError, StorageError."},
     {"_try_get", METHOD(db_try_get), METH_FASTCALL,
-     "_try_get($self, key, default, /)\n--\n\nThe value, default if there is none, or NotImplemented "
+     "_try_get($self, key, default, /)\n--\n\nThe value, default if there is none, or "
+     "NotImplemented "
      "if it\nwould have to wait."},
     {"_try_contains", db_try_contains, METH_O,
      "_try_contains($self, key, /)\n--\n\nWhether it is there, or NotImplemented."},
