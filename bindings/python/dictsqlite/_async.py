@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional, Union
 
 from ._core import ClosedError, DictSQLite, ForkedError, TimedOutError
-from ._loops import hub
+from ._loops import begin_now, hub
 
 __all__ = ["AsyncDictSQLite"]
 
@@ -129,7 +129,11 @@ class AsyncDictSQLite:
     def _durable(self) -> "asyncio.Future[None]":
         """A future that is done when all that was written before is on disk."""
         loop = asyncio.get_running_loop()
-        return hub(loop).durable(loop, self)
+        try:
+            waiting = hub(loop)
+        except OSError:  # no descriptor is left: a thread waits
+            return asyncio.ensure_future(self._elsewhere(self._db.flush))
+        return waiting.durable(loop, self)
 
     # ---- single records ----
 
@@ -307,7 +311,7 @@ class AsyncDictSQLite:
         Writes of this loop that are under way complete; calls that come now raise ClosedError.
         """
         loop = asyncio.get_running_loop()
-        hub(loop).begin_now()
+        begin_now(loop)
         await loop.run_in_executor(None, self.close)
 
     async def __aenter__(self) -> "AsyncDictSQLite":

@@ -23,7 +23,7 @@ from typing import Any, Optional
 
 from ._core import _Notifier
 
-__all__ = ["hub"]
+__all__ = ["begin_now", "hub"]
 
 # How often somebody looks whether a store that is waited for still has a thread that commits.
 _WATCH_SECONDS = 0.25
@@ -86,11 +86,6 @@ class Hub:
                 self._under_way[self._token] = (weakref.ref(store._db), futures)
         self._keep_watch()
 
-    def begin_now(self) -> None:
-        """Begin the flush of those that have asked in this turn, before the store is closed."""
-        if self._asked:
-            self._begin()
-
     def __del__(self) -> None:
         # The loop was closed within a turn: nobody waits, but what was written is to reach the disk.
         for store in getattr(self, "_asked", ()):
@@ -122,9 +117,13 @@ class Hub:
         self._keep_watch()
 
 
-def _find(loop: asyncio.AbstractEventLoop) -> Hub:
+def _known(loop: asyncio.AbstractEventLoop) -> Optional[Hub]:
     reference = _hubs.get(loop)
-    found = reference() if reference is not None else None
+    return reference() if reference is not None else None
+
+
+def _find(loop: asyncio.AbstractEventLoop) -> Hub:
+    found = _known(loop)
     if found is None:
         found = Hub(loop)
         _hubs[loop] = weakref.ref(found)
@@ -133,7 +132,7 @@ def _find(loop: asyncio.AbstractEventLoop) -> Hub:
 
 
 def hub(loop: asyncio.AbstractEventLoop) -> Hub:
-    """The hub of the running loop, made when it first waits."""
+    """The hub of the running loop, made when it first waits; OSError if no descriptor is left."""
     try:
         known = _local.hub()
     except AttributeError:
@@ -141,3 +140,10 @@ def hub(loop: asyncio.AbstractEventLoop) -> Hub:
     if known is not None and known.loop() is loop:
         return known  # type: ignore[no-any-return]
     return _find(loop)
+
+
+def begin_now(loop: asyncio.AbstractEventLoop) -> None:
+    """Begin the flushes that were asked for in this turn of the loop, before a store is closed."""
+    known = _known(loop)
+    if known is not None:
+        known._begin()

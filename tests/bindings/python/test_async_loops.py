@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 import threading
+import tracemalloc
 import warnings
 import weakref
 
@@ -442,6 +443,54 @@ def test_a_store_that_fails_tells_everyone_who_waits_and_goes_on_after_resume(pa
     assert result.stdout == "done\n", result.stderr
     with DictSQLite(path) as db:
         assert len(db) == 502
+
+
+def test_without_a_descriptor_left_a_thread_waits(path, script):
+    result = script("""
+        import asyncio, os, resource, sys, threading
+        from dictsqlite import AsyncDictSQLite
+        db = AsyncDictSQLite(sys.argv[1], persist_mode="writethrough")
+        db.set("first", b"v")
+        async def body():
+            used = max(map(int, os.listdir("/proc/self/fd")))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used, used + 100))
+            await asyncio.gather(*(db.aset(f"k{i}", b"v") for i in range(10)))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used + 100, used + 100))
+            assert any(thread.name.startswith("dictsqlite-wait") for thread in threading.enumerate())
+            await db.aset("after", b"v")
+            os._exit(0)
+        asyncio.run(body())
+        """, path)
+    assert result.returncode == 0, result.stderr
+    with DictSQLite(path) as db:
+        assert len(db) == 12
+
+
+def test_waiting_leaves_no_memory_behind(path, run):
+    async def rounds(db, count):
+        for _ in range(count):
+            await asyncio.gather(*(db.aset(f"k{i}", b"v") for i in range(20)))
+            tasks = [asyncio.ensure_future(db.aset(f"k{i}", b"v")) for i in range(4)]
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+            await asyncio.wait(tasks)
+            with pytest.raises(KeyError):
+                await db.adelete("none")
+            await db.aflush()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    async def body():
+        async with durable_store(path) as db:
+            await rounds(db, 20)
+            before = await rounds(db, 20)
+            return await rounds(db, 100) - before
+
+    tracemalloc.start()
+    try:
+        assert run(body()) < 10_000
+    finally:
+        tracemalloc.stop()
 
 
 # ---- the end of the process, and forks ----
