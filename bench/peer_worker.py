@@ -20,6 +20,7 @@ from peer_stores import STORES
 FIRST_CHUNK = 10
 CHUNK = 10_000
 SAMPLE = 1_000
+WARMER = 6
 
 
 class Work:
@@ -36,9 +37,9 @@ class Work:
         self.deleted = [key for key, _ in rng.sample(self.records, keys)]
 
 
-def timed(loop, work, limit, most=CHUNK):
+def timed(loop, work, limit, first=FIRST_CHUNK, most=CHUNK):
     """Runs `loop` over `work` in growing chunks until `limit` seconds have been measured; their sum, and how far."""
-    seconds, done, size = 0.0, 0, min(FIRST_CHUNK, most)
+    seconds, done, size = 0.0, 0, min(first, most)
     while done < len(work) and seconds < limit:
         chunk = work[done:done + size]
         start = time.perf_counter()
@@ -98,6 +99,10 @@ class Steps:
     def batch(self, store):
         return timed(store.batch, self.work.records, self.limit, most=self.work.many)
 
+    def warm(self, store):
+        """Reads what `get` reads, so that it is in whatever memory the store keeps."""
+        return timed(store.get, self.work.order, self.limit * WARMER)
+
     def get(self, store):
         return timed(store.get, self.work.order, self.limit)
 
@@ -117,7 +122,8 @@ class Steps:
         return self.all_records(store.items)
 
     def delete(self, store):
-        return timed(store.delete, self.work.deleted, self.limit)
+        # dbm.dumb writes its whole index for each.
+        return timed(store.delete, self.work.deleted, self.limit, first=1)
 
     def content(self, store):
         """A hash of all that the store holds."""

@@ -31,7 +31,7 @@ WORKER = pathlib.Path(__file__).with_name("peer_worker.py")
 TRACED_WRITES = 20
 
 # A step, and the name under which its measurement is kept (None: it only prepares, or is compared).
-READS = [("get", None), ("get", "get"), ("miss", "miss"), ("contains", "contains"), ("get_many", "get_many"),
+READS = [("warm", None), ("get", "get"), ("miss", "miss"), ("contains", "contains"), ("get_many", "get_many"),
          ("keys", "keys"), ("items", "items")]
 SECTIONS = {
     "memory": [("new", None), ("load", "load"), ("sample", None), *READS, ("delete", "delete"), ("close", None),
