@@ -291,17 +291,31 @@ class SqliteDict(Store):
     PACKAGE = "sqlitedict"
     # It sets synchronous=OFF on each connection; the durable level undoes that by its public `conn`.
     LEVELS = {
-        "durable": "WAL, autocommit, PRAGMA synchronous=FULL by its conn, commit(blocking=True) after each write",
+        "durable": "WAL, PRAGMA synchronous=FULL by its conn; autocommit, commit(blocking=True) after each write; "
+                   "a batch is an update without autocommit and a commit",
         "process": "WAL, autocommit, commit(blocking=True) after each write (else only its thread has it)",
         "lazy": "WAL, autocommit=False, values not pickled, commit after each chunk",
     }
 
     def open(self):
+        self.db = self.connected(autocommit=self.level != "lazy")
+        # For batches: with autocommit, each row of one is a transaction.
+        self.batches = self.connected(autocommit=False) if self.level == "durable" else self.db
+
+    def connected(self, autocommit):
         module = importlib.import_module("sqlitedict")
-        self.db = module.SqliteDict(self.file(), journal_mode="WAL", autocommit=self.level != "lazy",
-                                    encode=bytes, decode=bytes)
+        db = module.SqliteDict(self.file(), journal_mode="WAL", autocommit=autocommit, encode=bytes, decode=bytes)
         if self.level == "durable":
-            self.db.conn.execute("PRAGMA synchronous=FULL")
+            db.conn.execute("PRAGMA synchronous=FULL")
+        return db
+
+    def close(self):
+        self.batches.close()
+        self.db.close()
+
+    def batch(self, records):
+        self.batches.update(records)
+        self.batches.commit(blocking=True)
 
     def load(self, records):
         self.db.update(records)

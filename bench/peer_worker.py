@@ -20,7 +20,7 @@ from peer_stores import STORES
 FIRST_CHUNK = 10
 CHUNK = 10_000
 SAMPLE = 1_000
-WARMER = 6
+WARMER = 3
 
 
 class Work:

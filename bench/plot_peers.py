@@ -7,6 +7,7 @@ The same JSON gives the same files, byte for byte, with the same matplotlib.
 
 import argparse
 import json
+import math
 import pathlib
 import statistics
 import sys
@@ -60,6 +61,7 @@ ROWS = [
 # Of the palette of Okabe and Ito, which the colour-blind can tell apart.
 COLOURS = {OURS: "#D55E00", "dict": "#BBBBBB"}
 PEER_COLOUR = "#56B4E9"
+ROOM_FOR_FIGURES = 0.38
 
 
 def values_of(report, section, workload, name):
@@ -73,7 +75,7 @@ def values_of(report, section, workload, name):
 def human(value, workload):
     """Three digits and a unit: rates, times or sizes."""
     if workload in SECONDS:
-        return f"{value * 1e3:.2g} ms"
+        return f"{value:.1f} s" if value >= 1 else f"{value * 1e3:#.2g}".rstrip(".") + " ms"
     if workload in BYTES:
         return f"{value / 1e6:.1f} MB"
     for unit, size in (("M", 1e6), ("k", 1e3)):
@@ -97,10 +99,13 @@ def draw_panel(axes, report, section, workload, title):
     shown = [value for name in NAMES for value in values_of(report, section, workload, name)]
     if shown:
         low, high = min(shown) / 4, max(shown)
-        axes.set_xlim(low, high * (high / low) ** 0.42)
+        axes.set_xlim(low, high * (high / low) ** ROOM_FOR_FIGURES)
+        decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+        axes.set_xticks([10.0 ** decade for decade in decades])
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_yticks(range(len(NAMES)), NAMES, fontsize=9)
-    axes.get_yticklabels()[NAMES.index(OURS)].set_fontweight("bold")
+    for label, name in zip(axes.get_yticklabels(), NAMES):
+        label.set_fontweight("bold" if name == OURS else "normal")
     axes.tick_params(axis="x", labelsize=7.5, length=2)
     axes.tick_params(axis="y", length=0)
     axes.minorticks_off()
@@ -130,6 +135,11 @@ def draw(report, folder):
     figure.savefig(folder / "peers.png", dpi=110, metadata={"Software": None})
 
 
+def times(ratio):
+    """A ratio in two digits, or as many as it has before the point."""
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
 def table(head, rows):
     """Lines of a table in Markdown."""
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
@@ -152,7 +162,8 @@ def ratios(report):
         cells = []
         for name in NAMES[1:]:
             found = report["results"].get(section, {}).get(workload, {}).get(name, {}).get("ratio")
-            cells.append(f"{found['median']:.3g} ({found['least']:.2g}–{found['most']:.2g})" if found else "–")
+            cells.append("{} ({}–{})".format(*(times(found[which]) for which in ("median", "least", "most")))
+                         if found else "–")
         rows.append([title.format(**report["parameters"]), *cells])
     return table(["", *NAMES[1:]], rows)
 
