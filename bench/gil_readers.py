@@ -122,8 +122,8 @@ def summary(results, name):
 def parsed():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--delay-ms", type=int, default=10)
-    parser.add_argument("--pairs", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
+    parser.add_argument("--pairs", type=int, default=31)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each measurement")
     parser.add_argument("--keys", type=int, default=10_000)
     parser.add_argument("--shim", type=pathlib.Path, default=SHIM)
     parser.add_argument("--json", metavar="FILE")

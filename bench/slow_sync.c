@@ -5,7 +5,6 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/atomic.h"
 
@@ -37,6 +36,10 @@ static int sync_slowly(const char *name, int fd)
     wait_for_the_disk();
     return next(fd);
 }
+
+/* As <unistd.h> has them. */
+int fsync(int fd);
+int fdatasync(int fd);
 
 int fsync(int fd)
 {
