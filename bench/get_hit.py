@@ -11,7 +11,6 @@ import argparse
 import gc
 import hashlib
 import os
-import platform
 import random
 import statistics
 import tempfile
@@ -19,18 +18,9 @@ import time
 
 import dictsqlite
 
+from machine import machine
+
 KEY = "key{:013d}"
-
-
-def machine():
-    """The processor, the cores and the interpreter, in a line."""
-    model = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpuinfo:
-            model = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
 
 
 def one_pass(mapping, keys):

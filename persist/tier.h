@@ -209,6 +209,9 @@ bool dsq_tier_count_if_known(struct dsq_tier *tier, uint64_t *count);
 
 /* deadline_ns of dsq_now_ns, or DSQ_NO_DEADLINE. */
 int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error *error);
+/* See dsq_committer_notify and dsq_committer_watch. */
+int dsq_tier_notify(struct dsq_tier *tier, struct dsq_notice *notice, struct dsq_error *error);
+int dsq_tier_watch(struct dsq_tier *tier, struct dsq_error *error);
 /* Flushes, and waits until kv holds all of it. */
 int dsq_tier_fold(struct dsq_tier *tier, struct dsq_error *error);
 int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error);

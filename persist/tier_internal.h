@@ -136,6 +136,7 @@ static inline void tier_count_miss(struct dsq_tier *tier)
 struct dsq_write {
     struct dsq_record *record;
     bool durable; /* the caller holds a reference and will wait */
+    bool quiet;   /* a flush will follow: the thread need not be woken for this */
 };
 
 /*

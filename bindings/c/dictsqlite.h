@@ -81,6 +81,7 @@ extern "C" {
 typedef struct dsq_db dsq_db;
 typedef struct dsq_batch dsq_batch;
 typedef struct dsq_cursor dsq_cursor;
+typedef struct dsq_mailbox dsq_notifier;
 
 enum dsq_persist_mode {
     DSQ_MODE_DEFAULT = 0, /* writethrough */
@@ -209,8 +210,9 @@ DSQ_API int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const v
 /*
  * As dsq_put_nowait, but in writethrough mode, too: it is done, visible and in its place among the
  * writes, when this returns DSQ_OK, and on disk once a dsq_flush has returned that began after it.
- * For programs that wait for many writes at a time (event loops).  Whoever reads the value in
- * writethrough mode waits for its commit, as always.
+ * For programs that wait for many writes at a time (event loops).  In writethrough mode it does not
+ * wake the library's thread: what flushes or closes, writes otherwise, or reads the value does, and waits
+ * for its commit, as always.
  */
 DSQ_API int dsq_submit_put(dsq_db *db, const void *key, size_t key_size, const void *value,
                            size_t value_size);
@@ -397,6 +399,51 @@ DSQ_API DSQ_MUST_CHECK int dsq_is_empty(dsq_db *db, int *empty);
  * otherwise        the first error of the failed commit, for every caller until dsq_resume
  */
 DSQ_API DSQ_MUST_CHECK int dsq_flush(dsq_db *db, int64_t timeout_ms);
+
+/*
+ * A notifier says by a descriptor that flushes have ended, for programs that wait with poll, epoll or
+ * an event loop: one a loop serves any number of flushes, threads and stores.  dsq_notifier_take
+ * and dsq_notifier_destroy are for one thread at a time, the one whose loop it is.
+ *
+ * dsq_notifier_new: DSQ_ERR_NOMEM, out of memory or of descriptors.
+ * dsq_notifier_descriptor: an eventfd, readable when there is something to take; the notifier's: not to
+ * be read, written or closed.
+ * dsq_notifier_take: hands out up to capacity completions, the oldest first, and returns how many.  If it
+ * fills the array, call it again: the descriptor announces only what comes later.
+ * dsq_notifier_destroy: nobody will be told any more; flushes under way go on.  notifier may be NULL.
+ * In a forked child an inherited notifier has nothing to take, and is destroyed as in the parent.
+ */
+struct dsq_completion {
+    uint64_t token;
+    struct dsq_error error; /* status DSQ_OK, or why not all of it is known to be on disk */
+};
+DSQ_API DSQ_MUST_CHECK int dsq_notifier_new(dsq_notifier **notifier);
+DSQ_API int dsq_notifier_descriptor(const dsq_notifier *notifier);
+DSQ_API size_t dsq_notifier_take(dsq_notifier *notifier, struct dsq_completion *completions,
+                                 size_t capacity);
+DSQ_API void dsq_notifier_destroy(dsq_notifier *notifier);
+
+/*
+ * As dsq_flush, without waiting.
+ *
+ * DSQ_OK           all that was acknowledged before is on disk: no completion follows
+ * DSQ_WOULD_BLOCK  one completion with this token follows: with DSQ_OK once it is on disk; with the
+ *                  first error if the store fails before (the outcome of what was under way is
+ *                  unknown until dsq_resume); with DSQ_ERR_CLOSED if dsq_abandon comes before
+ * DSQ_ERR_NOMEM, and the errors of a store that has failed: none follows
+ *
+ * It cannot be called off; who has lost interest forgets the token.  dsq_close completes what is under
+ * way; completions can be taken after it.  The library's thread only puts a completion on a
+ * lock-free list, and writes the descriptor if that was empty.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_flush_notify(dsq_db *db, dsq_notifier *notifier, uint64_t token);
+
+/*
+ * Looks whether the library's thread is alive, as waiting calls do four times a second: if it has died,
+ * the store fails and completions say so.  For programs that wait by notifiers alone, now and then.
+ * DSQ_OK, or the error with which the store has failed.
+ */
+DSQ_API int dsq_watch(dsq_db *db);
 
 /*
  * After a failure: accepts writes again and tries the failed commit once more, keeping what it

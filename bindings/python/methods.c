@@ -9,6 +9,7 @@
 #include "bindings/python/maintenance.h"
 #include "bindings/python/many.h"
 #include "bindings/python/mapping.h"
+#include "bindings/python/notifier.h"
 #include "bindings/python/scan.h"
 #include "bindings/python/stats.h"
 #include "bindings/python/submit.h"
@@ -294,6 +295,20 @@ static PyObject *db_submit_delete(PyObject *self, PyObject *key)
     return dsq_py_submit_delete(db_of(self), key);
 }
 
+static PyObject *db_flush_notify(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        return PyErr_Format(PyExc_TypeError, "_flush_notify() takes 2 arguments, not %zd", count);
+    }
+    return dsq_py_flush_notify(db_of(self), args[0], args[1]);
+}
+
+static PyObject *db_watch(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_watch(db_of(self));
+}
+
 static PyObject *db_stats(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -478,6 +493,11 @@ PyMethodDef dsq_py_db_methods[] = {
      "_submit_delete($self, key, /)\n--\n\nRemove a key for a later flush: whether it was there, "
      "or "
      "NotImplemented."},
+    {"_flush_notify", METHOD(db_flush_notify), METH_FASTCALL,
+     "_flush_notify($self, notifier, token, /)\n--\n\nBegin a flush: whether it has ended; if not, "
+     "the notifier tells."},
+    {"_watch", db_watch, METH_NOARGS,
+     "_watch($self, /)\n--\n\nRaise the error with which the store has failed, if it has."},
     {"stats", db_stats, METH_NOARGS,
      "stats($self, /)\n--\n\nA dict of counters since open, levels, and the state."},
     {"close", db_close, METH_NOARGS,

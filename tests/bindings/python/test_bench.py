@@ -1,9 +1,14 @@
 """The benchmark programs run, small, so that they cannot rot."""
 
+import json
 import pathlib
 import re
 import subprocess
 import sys
+
+import pytest
+
+import dictsqlite
 
 BENCH = pathlib.Path(__file__).parents[3] / "bench"
 
@@ -29,3 +34,31 @@ def test_values_measures_every_mode():
                             check=True, capture_output=True, text=True).stdout
     for mode in ("bytes", "json", "pickle", "pickle, unchecked"):
         assert re.search(rf"^{mode}: set \d+ ns, get \d+ ns$", output, re.MULTILINE)
+
+
+def test_python_peers_measures_what_is_installed_and_writes_its_tables(tmp_path):
+    result = tmp_path / "peers.json"
+    done = subprocess.run([sys.executable, BENCH / "python_peers.py", "--quick", "--json", result],
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(result.read_text(encoding="utf-8"))
+    assert {"dict", "shelve", "sqlite3"} <= set(report["versions"])
+    assert set(report["versions"]).isdisjoint(report["missing"])
+    for section, workload in (("memory", "get"), ("lazy", "set"), ("durable", "set")):
+        sides = report["results"][section][workload]["sqlite3"]
+        assert sides["ours"]["median"] > 0 and sides["peer"]["median"] > 0
+
+    subprocess.run([sys.executable, BENCH / "plot_peers.py", result, "--docs", tmp_path, "--no-plot"],
+                   check=True, timeout=60)
+    text = (tmp_path / "peers.md").read_text(encoding="utf-8")
+    assert "| set, each synced |" in text and report["machine"] in text
+
+
+def test_gil_readers_measures_on_a_disk_that_is_slow():
+    shim = pathlib.Path(dictsqlite.__file__).parents[2] / "bench" / "slow_sync.so"
+    if not shim.exists():
+        pytest.skip("slow_sync is not built beside the package")
+    output = subprocess.run([sys.executable, BENCH / "gil_readers.py", "--pairs", "1", "--seconds", "0.1",
+                             "--keys", "500", "--delay-ms", "5", "--shim", shim],
+                            check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "each sync 5 ms longer, 1 pairs" in output and re.search(r"committing .* of asleep", output)
