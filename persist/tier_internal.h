@@ -50,7 +50,8 @@ static inline struct dsq_table *tier_shard(const struct dsq_tier *tier, uint64_t
 /* Whoever returns, depends on or replaces a PENDING record makes it READY first. */
 static inline void tier_settle(struct dsq_tier *tier, struct dsq_record *record)
 {
-    if (tier->committer != NULL && record != NULL) {
+    if (tier->committer != NULL && record != NULL &&
+        DSQ_UNLIKELY(dsq_record_state(record) == DSQ_RECORD_PENDING)) {
         dsq_committer_settle(tier->committer, record);
     }
 }
