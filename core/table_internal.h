@@ -162,7 +162,7 @@ static inline uint64_t scale_group(uint64_t group, const struct dsq_slots *from,
 /* Slots that may be used before the generation is replaced by a larger or cleaner one. */
 static inline uint64_t used_limit(const struct dsq_slots *slots)
 {
-    return slots->slot_count / 4 * 3;
+    return slots->slot_count / 8 * 7;
 }
 
 static inline const _Atomic uint64_t *group_words(const struct dsq_slots *slots, uint64_t group)
