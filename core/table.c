@@ -80,8 +80,8 @@ void dsq_table_fini(struct dsq_table *table)
 }
 
 /* The key's record, if it is in this group. */
-static struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t hash,
-                                      struct dsq_bytes key)
+static DSQ_IN_LINE struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t hash,
+                                                  struct dsq_bytes key)
 {
     unsigned matches = dsq_group_match(group, word_tag(hash));
 
@@ -132,8 +132,9 @@ static struct dsq_record *probe_read(const struct dsq_table *table, const struct
 }
 
 /* The whole of the probe, for what the home group of the root does not answer. */
-static struct dsq_record *find_further(struct dsq_table *table, struct dsq_slots *root,
-                                       uint64_t hash, struct dsq_bytes key)
+static DSQ_OUT_OF_LINE struct dsq_record *find_further(struct dsq_table *table,
+                                                       struct dsq_slots *root, uint64_t hash,
+                                                       struct dsq_bytes key)
 {
     struct dsq_slots *slots = root;
     struct dsq_record *record = NULL;
