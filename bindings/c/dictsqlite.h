@@ -67,8 +67,10 @@ extern "C" {
 #define DSQ_KEY_SIZE_MAX ((size_t)64 * 1024)
 #define DSQ_VALUE_SIZE_MAX ((size_t)512 * 1024 * 1024)
 #define DSQ_PASSWORD_SIZE_MAX ((size_t)1024)
+#define DSQ_VALUE_FORMAT_SIZE_MAX ((size_t)64)
 #define DSQ_UNBOUNDED UINT64_MAX
 
+#define DSQ_VALUE_FORMAT_BYTES "bytes"
 #define DSQ_DEFAULT_HOT_CAPACITY 1000000
 #define DSQ_DEFAULT_QUEUE_BYTES ((uint64_t)64 * 1024 * 1024)
 #define DSQ_DEFAULT_FLUSH_INTERVAL_MS 100
@@ -122,6 +124,13 @@ struct dsq_options {
     uint64_t kdf_operations; /* 2 to 64; default 3 */
     uint64_t kdf_memory;     /* 19 MiB to 1 GiB; default 64 MiB */
     int cipher;              /* enum dsq_cipher: of a file that is created */
+    /*
+     * The name of what the values are, for programs that encode them: 1 to DSQ_VALUE_FORMAT_SIZE_MAX
+     * bytes of printable ASCII.  A file that is created records it, and keeps it; a file with another is
+     * refused; one that records nothing has DSQ_VALUE_FORMAT_BYTES.  NULL: any file; a new one records
+     * nothing.
+     */
+    const char *value_format;
     struct dsq_error *error; /* where dsq_open describes its failure; may be NULL; not kept */
 };
 
@@ -141,13 +150,20 @@ DSQ_API const char *dsq_strstatus(int status);
  * DSQ_ERR_LOCKED    another handle, of this or another process, has the file open
  * DSQ_ERR_CANTOPEN  it is missing (must_exist), a directory, or may not be opened
  * DSQ_ERR_READONLY  it, or its directory, cannot be written and readonly was not asked for
- * DSQ_ERR_FORMAT    it is no database, not of this library, or of a newer format; not touched
+ * DSQ_ERR_FORMAT    it is no database, not of this library, or of a newer format; not touched.  Or its
+ *                   value_format is another; nothing of what it holds changes
  * DSQ_ERR_PASSWORD  it is encrypted and the password wrong or missing; or it is plain and there is a
  *                   password; not touched
  * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM; DSQ_ERR_UNSUPPORTED
  */
 DSQ_API DSQ_MUST_CHECK int dsq_open(const char *path, const struct dsq_options *options,
                                     dsq_db **db);
+
+/*
+ * The value_format that the file records, DSQ_VALUE_FORMAT_BYTES if none; in memory mode the option's.
+ * Lives as long as the handle.  NULL if db is.
+ */
+DSQ_API const char *dsq_value_format(const dsq_db *db);
 
 /*
  * Commits all that was written, leaves a file that any SQLite program reads, and frees the handle.

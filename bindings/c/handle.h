@@ -14,7 +14,8 @@
 
 struct dsq_db {
     struct dsq_tier *tier;
-    struct dsq_vault *vault;  /* NULL: not encrypted */
+    struct dsq_vault *vault; /* NULL: not encrypted */
+    char value_format[DSQ_VALUE_FORMAT_SIZE_MAX + 1];
     uint64_t fork_generation; /* of the process that opened it */
     _Atomic bool closing;
     _Atomic int64_t pins; /* views and cursors that are open */

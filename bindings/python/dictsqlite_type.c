@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include "bindings/python/access.h"
+#include "bindings/python/codec.h"
 #include "bindings/python/handle.h"
 #include "bindings/python/iterator.h"
 #include "bindings/python/mapping.h"
@@ -41,7 +42,10 @@ static int db_init(PyObject *object, PyObject *args, PyObject *kwargs)
     if (!dsq_py_options_parse(args, kwargs, &options)) {
         return -1;
     }
-    int result = dsq_py_open(self, &options);
+    bool has_codec = dsq_py_codec_follows_file(&options.values) ||
+                     dsq_py_codec_new(self->module, &options.values, NULL, &options.codec);
+    int result = has_codec ? dsq_py_open(self, &options) : -1;
+    dsq_py_codec_free(options.codec);
     dsq_py_options_release(&options);
     return result;
 }
@@ -50,12 +54,13 @@ static int db_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(db_of(self)->path);
-    return 0;
+    return dsq_py_codec_traverse(db_of(self)->codec, visit, arg);
 }
 
 static int db_clear(PyObject *self)
 {
     Py_CLEAR(db_of(self)->path);
+    dsq_py_codec_clear(db_of(self)->codec);
     return 0;
 }
 
@@ -92,6 +97,7 @@ static void db_dealloc(PyObject *object)
     dsq_py_dispose(self);
     dsq_py_handle_fini(self);
     db_clear(object);
+    dsq_py_codec_free(self->codec);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -141,8 +147,16 @@ static PyObject *db_get_closed(PyObject *self, void *closure)
     return PyBool_FromLong(db_of(self)->phase != DSQ_PY_OPEN);
 }
 
+static PyObject *db_get_storage_mode(PyObject *self, void *closure)
+{
+    (void)closure;
+    const char *name = db_of(self)->storage_mode;
+    return name[0] != '\0' ? PyUnicode_FromString(name) : dsq_py_raise_closed(db_of(self));
+}
+
 static PyGetSetDef db_properties[] = {
     {"closed", db_get_closed, NULL, "Whether the store is not open.", NULL},
+    {"storage_mode", db_get_storage_mode, NULL, "What the file says that its values are.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -1,5 +1,7 @@
 #include "bindings/python/gather.h"
 
+#include "bindings/python/codec.h"
+
 /* What a record is taken to need in the queue besides its key and value. */
 #define RECORD_OVERHEAD_BYTES 128
 #define FIRST_CAPACITY 64
@@ -121,7 +123,7 @@ bool dsq_py_gather_put(struct dsq_py_gathering *g, PyObject *key, PyObject *valu
         return false;
     }
     Py_INCREF(key);
-    entry.value = dsq_py_value_bytes(value);
+    entry.value = dsq_py_value_encoded(g->db, value);
     if (entry.value == NULL) {
         Py_DECREF(key);
         return false;

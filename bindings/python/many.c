@@ -229,7 +229,11 @@ PyObject *dsq_py_get_many(struct dsq_py_db *self, PyObject *keys_object, PyObjec
     struct dsq_key *keys = tuple != NULL ? view_keys(tuple) : NULL;
     PyObject *list = NULL;
     if (keys != NULL && dsq_py_ready(self)) {
-        list = get_all(self, keys, (size_t)PyTuple_GET_SIZE(tuple), fallback);
+        list = get_all(self, keys, (size_t)PyTuple_GET_SIZE(tuple),
+                       self->codec == NULL ? fallback : Py_None);
+    }
+    if (list != NULL && self->codec != NULL) {
+        Py_SETREF(list, dsq_py_decode_list(self, tuple, list, fallback));
     }
     PyMem_Free(keys);
     Py_XDECREF(tuple);

@@ -157,7 +157,6 @@ Test(batch, null_where_none_may_be_is_refused)
 
 Test(batch, entries_are_written_as_a_batch_of_them_is)
 {
-    static char value[16 * 1024];
     struct dsq_entry entries[] = {
         {.key = "a", .key_size = 1, .value = "first", .value_size = 5},
         {.key = "gone", .key_size = 4, .is_delete = 1},

@@ -1,4 +1,4 @@
-"""A persistent dictionary of str keys and bytes values, on SQLite.
+"""A persistent dictionary of str keys, on SQLite.  Values are bytes, or what storage_mode makes of them.
 
 >>> from dictsqlite import DictSQLite
 >>> with DictSQLite(":memory:") as db:

@@ -85,7 +85,8 @@ def convert(args, run, twice):
 def rekey(args):
     old = password_of(args, "password_", "Password", False)
     new = password_of(args, "new_password_", "New password", True)
-    with dictsqlite.DictSQLite(args.file, encryption_password=old, create=False) as db:
+    with dictsqlite.DictSQLite(
+            args.file, encryption_password=old, create=False, storage_mode="raw") as db:
         db.rekey(new)
 
 

@@ -43,12 +43,12 @@ def _tell(futures: "list[asyncio.Future[None]]", error: Optional[BaseException])
 
 
 class AsyncDictSQLite:
-    """A persistent dictionary of str keys and bytes values for asyncio.
+    """A persistent dictionary of str keys for asyncio; what values are is storage_mode's to say.
 
     capacity: records kept in memory; None: all.
     persist_mode: 'lazy' (a write returns at once and reaches the disk when buffer_size writes wait or
     buffer_interval_ms have passed), 'writethrough' (a write completes when it is on disk) or 'memory'.
-    options: as of DictSQLite, e.g. encryption_password.
+    options: as of DictSQLite, e.g. storage_mode or encryption_password.
 
     The constructor opens the file and may read the disk; AsyncDictSQLite.open does that in another
     thread.  One object serves any number of loops, each in its own thread.  A cancelled write has
@@ -137,13 +137,13 @@ class AsyncDictSQLite:
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """The value of the key, or default.  TypeError if key is no str; the disk's errors."""
-        value = self._db._try_get(key)
+        value = self._db._try_get(key, default)
         if value is NotImplemented:
             return await self._elsewhere(self._db.get, key, default)
-        return default if value is None else value
+        return value
 
     async def aset(self, key: str, value: Any) -> None:
-        """Store a copy of a bytes-like value; in writethrough mode completes when it is on disk."""
+        """Store a value; in writethrough mode completes when it is on disk."""
         if self._db._submit_set(key, value) is NotImplemented:
             await self._elsewhere(self._db.__setitem__, key, value)
         elif self._writes_wait:
@@ -176,10 +176,10 @@ class AsyncDictSQLite:
     async def aget_many(self, keys: Iterable[str], default: Any = None) -> "list[Any]":
         """The values of the keys in their order, default for those that are absent."""
         keys = list(keys)
-        values = [self._db._try_get(key) for key in keys]
+        values = [self._db._try_get(key, default) for key in keys]
         if any(value is NotImplemented for value in values):
             return await self._elsewhere(self._db.get_many, keys, default)
-        return [default if value is None else value for value in values]
+        return values
 
     async def _walk(self, view: Any) -> AsyncIterator[Any]:
         iterator = iter(view)
@@ -196,11 +196,11 @@ class AsyncDictSQLite:
         """The keys in their order, as `async for` over the store itself."""
         return self._walk(self._db.keys())
 
-    def avalues(self) -> AsyncIterator[bytes]:
+    def avalues(self) -> AsyncIterator[Any]:
         """The values, in the order of the keys."""
         return self._walk(self._db.values())
 
-    def aitems(self) -> AsyncIterator["tuple[str, bytes]"]:
+    def aitems(self) -> AsyncIterator["tuple[str, Any]"]:
         """The pairs of key and value, in the order of the keys."""
         return self._walk(self._db.items())
 
@@ -257,6 +257,11 @@ class AsyncDictSQLite:
     def stats(self) -> Any:
         """A dict of counters, as DictSQLite.stats."""
         return self._db.stats()
+
+    @property
+    def storage_mode(self) -> str:
+        """What the file says that its values are."""
+        return self._db.storage_mode
 
     @property
     def closed(self) -> bool:

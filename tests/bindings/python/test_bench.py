@@ -37,3 +37,10 @@ def test_async_set_measures():
     output = subprocess.run([sys.executable, BENCH / "async_set.py", "50", "2"],
                             check=True, capture_output=True, text=True).stdout
     assert "50 gathered aset" in output and "one by one" in output
+
+
+def test_values_measures_every_mode():
+    output = subprocess.run([sys.executable, BENCH / "values.py", "--keys", "50", "--rounds", "2"],
+                            check=True, capture_output=True, text=True).stdout
+    for mode in ("bytes", "json", "pickle", "pickle, unchecked"):
+        assert re.search(rf"^{mode}: set \d+ ns, get \d+ ns$", output, re.MULTILINE)
