@@ -122,6 +122,14 @@ int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor
                   void *context);
 
 /*
+ * dsq_tier_peek for many keys at once: statuses[i] is its status for keys[i], and the visitor is told
+ * first + i.
+ */
+typedef void (*dsq_values_visitor)(void *context, size_t i, const void *value, size_t value_size);
+void dsq_tier_peek_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
+                        size_t first, dsq_values_visitor visitor, void *context, int *statuses);
+
+/*
  * dsq_tier_pin for many keys at once, each by itself: statuses[i] is DSQ_OK with records[i], or
  * DSQ_ABSENT or an error with records[i] NULL.  Returns the first error, described in *error, or
  * DSQ_OK.  Faster than a loop once the hot tier is larger than the caches: the memory that the

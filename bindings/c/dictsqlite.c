@@ -42,9 +42,9 @@ int dsq_handle_enter(dsq_db *db)
     return dsq_load_acquire(&db->closing) ? DSQ_ERR_CLOSED : DSQ_OK;
 }
 
-int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error)
+int dsq_handle_fail(dsq_db *db, int status, struct dsq_error *error)
 {
-    if (status < 0 && db != NULL && status != DSQ_ERR_FORKED) {
+    if (db != NULL && status != DSQ_ERR_FORKED) {
         if (error->status != status) {
             dsq_error_set(error, status, "%s", dsq_status_sentence(status));
         }

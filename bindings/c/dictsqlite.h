@@ -334,6 +334,15 @@ DSQ_API int dsq_peek(dsq_db *db, const void *key, size_t key_size, dsq_visitor v
                      void *context);
 
 /*
+ * dsq_peek for many keys, with the memory fetched as by dsq_multi_get: statuses[i] is what dsq_peek
+ * would return for keys[i], and the visitor, which must be given, is told i.  Returns DSQ_OK; a key
+ * that is invalid or too long refuses the whole call.
+ */
+typedef void (*dsq_multi_visitor)(void *context, size_t i, const void *value, size_t value_size);
+DSQ_API DSQ_MUST_CHECK int dsq_multi_peek(dsq_db *db, const struct dsq_key *keys, size_t count,
+                                          dsq_multi_visitor visitor, void *context, int *statuses);
+
+/*
  * A batch: puts and deletes that reach the disk as one unit, all or none after a crash.  For
  * concurrent readers they become visible one by one.  Of several operations on one key the last
  * counts.  Batches hold copies of keys and values and can be committed again.
@@ -350,6 +359,22 @@ DSQ_API size_t dsq_batch_count(const dsq_batch *batch);
 DSQ_API void dsq_batch_clear(dsq_batch *batch);
 DSQ_API int dsq_batch_commit(dsq_batch *batch);
 DSQ_API void dsq_batch_destroy(dsq_batch *batch); /* before dsq_close; batch may be NULL */
+
+/* A put or a delete of dsq_multi_write. */
+struct dsq_entry {
+    const void *key;
+    size_t key_size;
+    const void *value; /* of a put */
+    size_t value_size;
+    int is_delete;
+};
+
+/*
+ * Does what dsq_batch_commit does for a batch of these operations, without a copy of them in between.
+ * DSQ_ERR_TOO_BIG also if a key or value is over its limit; then nothing is done.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_multi_write(dsq_db *db, const struct dsq_entry *entries,
+                                           size_t count);
 
 /* Which keys a cursor visits; zeroed: all.  Copied by dsq_cursor_open. */
 struct dsq_range {

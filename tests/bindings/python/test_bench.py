@@ -13,14 +13,28 @@ import dictsqlite
 BENCH = pathlib.Path(__file__).parents[3] / "bench"
 
 
-def test_get_hit_measures_every_mode():
+def python_speed(*options):
+    return subprocess.run([sys.executable, BENCH / "python_speed.py", "--keys", "500", "--pairs", "2", *options],
+                          capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_python_speed_measures_hits_in_every_mode():
     for mode in ("memory", "lazy", "writethrough"):
-        done = subprocess.run(
-            [sys.executable, BENCH / "get_hit.py", "--keys", "500", "--pairs", "2", "--mode", mode],
-            capture_output=True, text=True, check=True, timeout=60)
-        assert f"500 str keys of 16 characters, values of 64 bytes, mode {mode}" in done.stdout
-        ratio = re.search(r"speed of a dict: (\d+\.\d+)", done.stdout)
+        output = python_speed("--mode", mode, "--only", "get")
+        assert f"500 str keys of 16 characters, values of 64 bytes, mode {mode}" in output
+        ratio = re.search(r"^get .* speed (\d+\.\d+)", output, re.MULTILINE)
         assert ratio and float(ratio[1]) > 0
+
+
+def test_python_speed_measures_every_verb_beside_a_dict(tmp_path):
+    output = python_speed("--group", "100", "--json", str(tmp_path / "figures.json"))
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert set(figures["results"]) == {"get", ".get", "in", "lazy set", "sustained", "lazy over", "memory set",
+                                       "get_many", "set_many"}
+    for name, lines in figures["results"].items():
+        assert re.search(f"^{re.escape(name)} ", output, re.MULTILINE)
+        assert name == "sustained" or all(line["speed"] > 0 for line in lines)
+    assert figures["parameters"]["keys"] == 500 and figures["machine"] in output
 
 
 def test_async_set_measures():
