@@ -172,7 +172,7 @@ static int open_store(const char *path, const struct dsq_options *options, struc
     return dsq_sqlite_store_open(path, &sqlite, store, error);
 }
 
-_Static_assert(DSQ_VALUE_FORMAT_SIZE_MAX == DSQ_SQLITE_VALUE_FORMAT_BYTES_MAX, "one limit");
+_Static_assert(sizeof((dsq_db *)NULL)->value_format > DSQ_SQLITE_VALUE_FORMAT_BYTES_MAX, "fits");
 
 static int check_value_format(const char *name, struct dsq_error *error)
 {
