@@ -186,10 +186,12 @@ def obey(command, steps, slots):
 
 
 def write(count, name, level, folder):
-    """Single writes and no more, under a tracer that counts syncs."""
+    """Single writes between two marks, under a tracer that counts syncs."""
     store = STORES[name](folder, level)
     store.open()
+    os.kill(os.getpid(), 0)  # a mark in the trace, and no more
     store.set([(f"key{number}", b"v" * 64) for number in range(count)])
+    os.kill(os.getpid(), 0)
     os._exit(0)
 
 

@@ -206,18 +206,19 @@ def line(section, workload, peer, result):
 
 
 def syncs_of(name, level):
-    """Calls of fsync, fdatasync and msync for a number of single writes, over those of none."""
-    counts = []
-    for writes in (0, TRACED_WRITES):
-        with tempfile.TemporaryDirectory() as folder:
-            log = os.path.join(folder, "trace")
-            os.mkdir(os.path.join(folder, "store"))
-            subprocess.run(["strace", "-f", "-o", log, "-e", "trace=fsync,fdatasync,msync", python_of(name), WORKER,
-                            "--writes", str(writes), name, level, os.path.join(folder, "store")],
-                           env=environment_of(name), check=True, stdout=subprocess.DEVNULL)
-            with open(log, encoding="ascii", errors="replace") as trace:
-                counts.append(sum(" = 0" in call for call in trace))
-    return counts[1] - counts[0]
+    """Calls of fsync, fdatasync and msync between the marks around a number of single writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "trace")
+        place = os.path.join(folder, "store")
+        os.mkdir(place)
+        subprocess.run(["strace", "-f", "-o", log, "-e", "trace=fsync,fdatasync,msync,kill", python_of(name), WORKER,
+                        "--writes", str(TRACED_WRITES), name, level, place],
+                       env=environment_of(name), check=True, stdout=subprocess.DEVNULL)
+        with open(log, encoding="ascii", errors="replace") as trace:
+            calls = trace.readlines()
+    before, after = (number for number, call in enumerate(calls) if " kill(" in call)
+    # A call that another thread's cuts in two has its result in a line of its own.
+    return sum(call.rstrip().endswith("= 0") for call in calls[before + 1:after])
 
 
 def check_syncs(report):

@@ -33,10 +33,9 @@ GROUPS = {
     "`batch` `add` `increment` `compare_and_swap` `get_or_compute`":
         ("batch", "add", "increment", "compare_and_swap", "get_or_compute"),
     "`scan` `flush` `backup` `verify` `compact`": ("scan", "flush", "backup", "verify", "compact"),
-    "encryption; `rekey`": ("encryption", "rekey"),
-    "by default no pickle runs": ("no pickle runs by default",),
-    "keys 1 and \"1\" kept apart": ("keys 1 and \"1\" kept apart",),
-    "asyncio": ("async class",),
+    "encryption; `rekey`; asyncio": ("encryption", "rekey", "async class"),
+    "by default no pickle runs; keys 1 and \"1\" kept apart":
+        ("no pickle runs by default", "keys 1 and \"1\" kept apart"),
     "by default writes survive `kill -9`; are synced":
         ("writes survive kill -9 by default", "each write synced by default"),
     "plain in any SQLite program; other values; expiry; several writers; order of insertion":
@@ -74,13 +73,13 @@ def cell(answer):
 
 
 def count(answers, rows):
-    """A cell of README.md: how many of the rows, and how many more by another name."""
+    """A cell of README.md: how many of the rows that apply, and how many more by another name."""
     asked = [answers[row][0] for row in rows if answers[row][0] != "-"]
     if not asked:
         return ""
     yes, partly = asked.count("yes"), asked.count("partly")
-    if yes == len(rows):
-        return "✓" if len(rows) == 1 else "all"
+    if yes == len(asked):
+        return "all"
     if yes + partly == 0:
         return "–"
     return " + ".join(filter(None, (str(yes) if yes else "", f"{partly}\\*" if partly else "")))
