@@ -8,6 +8,7 @@ bound.
 
 import datetime
 import decimal
+import functools
 import re
 import struct
 import uuid
@@ -190,6 +191,11 @@ def _decode(code: int, data: bytes) -> Any:
     return decoder(data)
 
 
+# A timestamp, which is never written here, is read as a datetime of UTC.
+_unpack = functools.partial(msgpack.unpackb, strict_map_key=False, timestamp=3)
+_unpack_unmarked = functools.partial(_unpack, ext_hook=_decode)
+
+
 class _Reader:
     """The reading of one value that has marks: each of them must begin an array."""
 
@@ -215,16 +221,11 @@ class _Reader:
         return value
 
 
-def _unpack(data: bytes, **hooks: Any) -> Any:
-    # A timestamp, which is never written here, is read as a datetime of UTC.
-    return msgpack.unpackb(data, strict_map_key=False, timestamp=3, **hooks)
-
-
 def loads(data: bytes) -> Any:
     """The value that bytes stand for.  ValueError if they are nothing that dumps writes."""
     try:
         if _MARK_HEAD in data:
             return _Reader().read(data)
-        return _unpack(data, ext_hook=_decode)
+        return _unpack_unmarked(data)
     except (ArithmeticError, LookupError, OSError, TypeError, struct.error) as error:
         raise ValueError(str(error)) from error
