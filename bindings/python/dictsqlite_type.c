@@ -9,6 +9,7 @@
 #include "bindings/python/mapping.h"
 #include "bindings/python/methods.h"
 #include "bindings/python/options.h"
+#include "bindings/python/recipe.h"
 #include "bindings/python/stats.h"
 
 static struct dsq_py_db *db_of(PyObject *object)
@@ -41,8 +42,16 @@ static int db_init(PyObject *object, PyObject *args, PyObject *kwargs)
     if (!dsq_py_options_parse(args, kwargs, &options)) {
         return -1;
     }
-    int result = dsq_py_open(self, &options);
+    bool reopens =
+        options.native.password == NULL && options.native.persist_mode != DSQ_MODE_MEMORY;
+    PyObject *recipe = reopens ? dsq_py_recipe_new(args, kwargs) : NULL;
+    int result = reopens && recipe == NULL ? -1 : dsq_py_open(self, &options);
     dsq_py_options_release(&options);
+    if (result == 0) {
+        self->recipe = recipe;
+    } else {
+        Py_XDECREF(recipe);
+    }
     return result;
 }
 
@@ -50,12 +59,14 @@ static int db_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(db_of(self)->path);
+    Py_VISIT(db_of(self)->recipe);
     return 0;
 }
 
 static int db_clear(PyObject *self)
 {
     Py_CLEAR(db_of(self)->path);
+    Py_CLEAR(db_of(self)->recipe);
     return 0;
 }
 

@@ -52,6 +52,7 @@ struct dsq_py_db {
     struct dsq_py_db *previous, *next; /* the module's open handles */
     uint64_t queue_bytes;              /* as opened with, the default filled in */
     PyObject *path;                    /* as it was given */
+    PyObject *recipe;                  /* how to open it again; NULL if there is no way */
     unsigned long changer;             /* the thread that opens or closes, while one does */
     pid_t owner;                       /* the process that opened it */
     pthread_mutex_t lock;              /* with changed, for dsq_py_wait alone */

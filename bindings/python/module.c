@@ -5,6 +5,7 @@
 #include "bindings/python/encryption.h"
 #include "bindings/python/handle.h"
 #include "bindings/python/iterator.h"
+#include "bindings/python/recipe.h"
 #include "bindings/python/views.h"
 
 PyMODINIT_FUNC PyInit__core(void);
@@ -98,6 +99,7 @@ static PyObject *close_all(PyObject *module, PyObject *unused)
 static PyMethodDef module_functions[] = {
     {"close_all", close_all, METH_NOARGS,
      "close_all($module, /)\n--\n\nClose every open store; failures go to sys.unraisablehook."},
+    {"_reopen", dsq_py_reopen, METH_VARARGS, dsq_py_reopen_doc},
     {"encrypt", (PyCFunction)(void (*)(void))dsq_py_encrypt, METH_VARARGS | METH_KEYWORDS,
      dsq_py_encrypt_doc},
     {"decrypt", (PyCFunction)(void (*)(void))dsq_py_decrypt, METH_VARARGS | METH_KEYWORDS,

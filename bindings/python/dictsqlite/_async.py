@@ -42,6 +42,13 @@ def _tell(futures: "list[asyncio.Future[None]]", error: Optional[BaseException])
             future.set_exception(error)
 
 
+def _reopen(cls: "type[AsyncDictSQLite]", db: DictSQLite) -> "AsyncDictSQLite":
+    """What a pickle of a store calls, with the DictSQLite that opened the file again."""
+    store = cls.__new__(cls)
+    store._serve(db)
+    return store
+
+
 class AsyncDictSQLite:
     """A persistent dictionary of str keys and bytes values for asyncio.
 
@@ -66,15 +73,21 @@ class AsyncDictSQLite:
         buffer_interval_ms: int = 5000,
         **options: Any,
     ) -> None:
-        self._db = DictSQLite(
+        self._serve(DictSQLite(
             db_path, capacity, persist_mode=persist_mode, buffer_size=buffer_size,
-            flush_interval_ms=buffer_interval_ms, **options)
+            flush_interval_ms=buffer_interval_ms, **options))
+
+    def _serve(self, db: DictSQLite) -> None:
+        self._db = db
         self._writes_wait = self._db.stats()["mode"] == "writethrough"
         self._lock = threading.Lock()
         self._waiters: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiters]" = (
             weakref.WeakKeyDictionary())
         self._flusher = ThreadPoolExecutor(1, "dictsqlite-flush")
         self._pool = ThreadPoolExecutor(_WAITING_THREADS, "dictsqlite-wait")
+
+    def __reduce__(self) -> "tuple[Any, ...]":
+        return _reopen, (type(self), self._db)
 
     @classmethod
     async def open(cls, db_path: Any, *args: Any, **options: Any) -> "AsyncDictSQLite":
