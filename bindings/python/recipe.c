@@ -112,9 +112,9 @@ PyObject *dsq_py_reduce(struct dsq_py_db *self)
     PyObject *state = function != NULL ? state_of(&self->ob_base) : NULL;
     PyObject *result = NULL;
     if (state != NULL) {
-        result = Py_BuildValue("O(OOO)O", function, Py_TYPE(self),
-                               PyTuple_GET_ITEM(self->recipe, 0), PyTuple_GET_ITEM(self->recipe, 1),
-                               state);
+        result =
+            Py_BuildValue("O(OOO)O", function, Py_TYPE(self), PyTuple_GET_ITEM(self->recipe, 0),
+                          PyTuple_GET_ITEM(self->recipe, 1), state);
     }
     Py_XDECREF(function);
     Py_XDECREF(state);

@@ -5,7 +5,7 @@ from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Protocol, TypedDict, TypeVar, final, overload
 
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer, Self, disjoint_base
 
 _T = TypeVar("_T")
 
@@ -89,6 +89,7 @@ class Batch:
     def put(self, key: str, value: Buffer, /) -> None: ...
     def delete(self, key: str, /) -> None: ...
 
+@disjoint_base
 class DictSQLite:
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __init__(
