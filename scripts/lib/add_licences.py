@@ -14,7 +14,6 @@ import tempfile
 PACKAGES = {
     "libck": "libck-dev",
     "libsodium": "libsodium-dev",
-    "libsqlite3": "libsqlite3-dev",
     "liburcu": "liburcu-dev",
 }
 
