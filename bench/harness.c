@@ -2,12 +2,13 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-void bench_print_machine(void)
+void bench_describe_machine(char text[BENCH_MACHINE_BYTES])
 {
     char line[256];
     char model[256] = "processor unknown";
@@ -24,8 +25,33 @@ void bench_print_machine(void)
         fclose(cpuinfo);
     }
     (void)getloadavg(load, 1);
-    printf("%s, %ld cores, load %.1f, compiler %s\n", model, sysconf(_SC_NPROCESSORS_ONLN), load[0],
-           __VERSION__);
+    snprintf(text, BENCH_MACHINE_BYTES, "%s, %ld cores, load %.1f, compiler %s", model,
+             sysconf(_SC_NPROCESSORS_ONLN), load[0], __VERSION__);
+}
+
+void bench_print_machine(void)
+{
+    char text[BENCH_MACHINE_BYTES];
+    bench_describe_machine(text);
+    printf("%s\n", text);
+}
+
+/* The index-th processor that the process may use, or none if there are not so many. */
+static void pin(pthread_t thread, unsigned index)
+{
+    cpu_set_t allowed;
+    cpu_set_t one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+        return;
+    }
+    for (unsigned i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &allowed) && index-- == 0) {
+            CPU_ZERO(&one);
+            CPU_SET(i, &one);
+            (void)pthread_setaffinity_np(thread, sizeof one, &one);
+            return;
+        }
+    }
 }
 
 struct bench_thread {
@@ -62,6 +88,7 @@ uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *co
         if (pthread_create(&threads[i].handle, NULL, run_thread, &threads[i]) != 0) {
             abort();
         }
+        pin(threads[i].handle, i);
     }
     for (unsigned i = 0; i < count; i++) {
         pthread_join(threads[i].handle, NULL);

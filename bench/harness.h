@@ -12,14 +12,17 @@
 extern "C" {
 #endif
 
-/* Prints processor, cores, load and compiler in a line. */
+/* Processor, cores, load and compiler, in a line; printed. */
+#define BENCH_MACHINE_BYTES 512
+void bench_describe_machine(char text[BENCH_MACHINE_BYTES]);
 void bench_print_machine(void);
 
 /* Sorts the samples. */
 double bench_median(double *samples, size_t count);
 
 /*
- * Runs body on each of `count` contexts, `size` bytes apart, in a thread of its own; all begin at once.
+ * Runs body on each of `count` contexts, `size` bytes apart, in a thread of its own, on a core of its own
+ * if there are so many; all begin at once.
  * Returns the nanoseconds from the first one's beginning to the last one's end, by their own clocks.
  */
 uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *contexts,

@@ -1,251 +1,217 @@
 /*
- * The table beside its peers, in memory: single-thread get and put, and mixes of both by two threads
- * with keys by Zipf's law.  16-byte keys, 64-byte values; every map is called through the same
- * functions and copies the value out.  The maps take turns within each round; the figures are medians
- * over the rounds.
+ * The table beside its peers, in memory: look-ups, writes and mixes, by one thread and by more.  Every map is
+ * called through the same functions and copies the value out.  The maps take turns within each
+ * round; the figures are medians over the rounds, and --json has the quartiles.
  */
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <dictsqlite.h>
+#include <jansson.h>
 
 #include "bench/harness.h"
 #include "bench/map_peers.h"
-#include "stress/map_ops.h"
+#include "bench/map_workload.h"
 #include "stress/options.h"
 #include "stress/verdict.h"
 
-#define MAPS_MAX 8
+#define MAPS_MAX 12
 #define ROUNDS_MAX 64
-#define VALUE_BYTES 64
-#define ZIPF_EXPONENT 0.99
-
-enum workload { FILL, GET, OVERWRITE, MIX_95, MIX_50, MIX_95_ALONE, WORKLOADS };
-
-static const char *const workload_names[WORKLOADS] = {
-    "put, new keys",         "get, hits",          "put, over", "95/5 Zipf, 2 threads",
-    "50/50 Zipf, 2 threads", "95/5 Zipf, 1 thread"};
-
-struct parameters {
-    uint64_t keys;
-    uint64_t operations;
-    uint64_t rounds;
-    uint64_t seed;
-    const char *only;
-};
-
-/* What one thread does, prepared beforehand: no random numbers are drawn while the clock runs. */
-struct plan {
-    const struct map_ops *ops;
-    void *map;
-    const char *keys; /* BENCH_KEY_BYTES each */
-    const uint32_t *order;
-    uint64_t order_count; /* after which it begins again */
-    uint64_t count;
-    unsigned writes_percent;
-    uint64_t sum; /* of the first bytes read: what was read is used */
-};
+#define WORKLOADS_MAX 16
+#define COUNTS_MAX 9 /* numbers of threads: powers of two up to MAP_THREADS_MAX */
+#define NAME_COLUMN 18
+#define MAP_COLUMN 11
 
 struct bench {
-    const struct parameters *parameters;
-    char *keys;
-    uint32_t *uniform; /* every key once, shuffled */
-    uint32_t *zipf[2];
-    double samples[MAPS_MAX][WORKLOADS][ROUNDS_MAX];
-    uint64_t work; /* hash of what was done */
+    struct map_parameters parameters;
+    uint64_t rounds;
+    const char *only;
+    const char *json;
+    const struct map_ops *maps[MAPS_MAX];
+    size_t map_count;
+    struct map_inputs inputs;
+    double samples[MAPS_MAX][WORKLOADS_MAX][COUNTS_MAX][ROUNDS_MAX];
+    uint64_t work[MAPS_MAX];
 };
 
-static struct map_bytes key_at(const struct plan *plan, uint64_t i)
+/* The index-th number of threads; 0 behind the last. */
+static unsigned threads_at(const struct bench *bench, unsigned index)
 {
-    return (struct map_bytes){plan->keys +
-                                  (uint64_t)plan->order[i % plan->order_count] * BENCH_KEY_BYTES,
-                              BENCH_KEY_BYTES};
+    uint64_t threads = UINT64_C(1) << index;
+    return threads <= bench->parameters.threads ? (unsigned)threads : 0;
 }
 
-static void plan_run(struct plan *plan)
+static bool is_measured(const struct bench *bench, size_t map, unsigned workload, unsigned index)
 {
-    static const unsigned char value_bytes[VALUE_BYTES] = "value";
-    const struct map_bytes value = {value_bytes, VALUE_BYTES};
-    struct map_buffer found;
-    for (uint64_t i = 0; i < plan->count; i++) {
-        if (i % 100 < plan->writes_percent) {
-            if (plan->ops->put(plan->map, key_at(plan, i), value) != MAP_OK) {
-                stress_violation("%s: a put failed", plan->ops->name);
-            }
-        } else if (plan->ops->get(plan->map, key_at(plan, i), &found) == MAP_OK) {
-            plan->sum += found.data[0];
-        } else {
-            stress_violation("%s: a key is missing", plan->ops->name);
+    unsigned threads = threads_at(bench, index);
+    bool alone = strcmp(bench->maps[map]->name, MAP_PEER_LIMIT) == 0;
+    return threads == 1 || (threads > 1 && map_workloads[workload].scales && !alone);
+}
+
+static void map_measure(struct bench *bench, size_t map, uint64_t round)
+{
+    const struct map_ops *ops = bench->maps[map];
+    void *full = map_create(ops);
+    for (unsigned i = 0; i < map_workload_count; i++) {
+        for (unsigned j = 0; j < COUNTS_MAX && is_measured(bench, map, i, j); j++) {
+            bench->samples[map][i][j][round] =
+                map_workload_run(&bench->inputs, &map_workloads[i], ops, full, threads_at(bench, j),
+                                 &bench->work[map]);
         }
     }
+    ops->destroy(full);
 }
 
-static void plan_main(void *context)
+static void table_print(struct bench *bench)
 {
-    struct plan *plan = context;
-    plan->ops->thread_enter(plan->map);
-    plan_run(plan);
-    plan->ops->thread_exit(plan->map);
-}
-
-/* Operations a second of `threads` plans run at once. */
-static double measure(struct plan *plans, unsigned threads)
-{
-    uint64_t operations = 0;
-    uint64_t elapsed_ns = bench_run_threads(threads, plan_main, plans, sizeof plans[0]);
-    for (unsigned i = 0; i < threads; i++) {
-        operations += plans[i].count;
-    }
-    return (double)operations * 1e9 / (double)elapsed_ns;
-}
-
-static double workload_run(struct bench *bench, const struct map_ops *ops, void *map,
-                           enum workload workload)
-{
-    static const unsigned writes[WORKLOADS] = {100, 0, 100, 5, 50, 5};
-    unsigned threads = workload == MIX_95 || workload == MIX_50 ? 2 : 1;
-    bool zipf = workload >= MIX_95;
-    struct plan plans[2];
-    for (unsigned i = 0; i < 2; i++) {
-        plans[i] = (struct plan){
-            .ops = ops,
-            .map = map,
-            .keys = bench->keys,
-            .order = zipf ? bench->zipf[i] : bench->uniform,
-            .order_count = zipf ? bench->parameters->operations : bench->parameters->keys,
-            .count = workload == FILL ? bench->parameters->keys : bench->parameters->operations,
-            .writes_percent = writes[workload],
-        };
-    }
-    double rate = measure(plans, threads);
-    bench->work = stress_mix3(bench->work, plans[0].sum, plans[1].sum);
-    return rate;
-}
-
-static void round_run(struct bench *bench, const struct map_ops *const *maps, size_t count,
-                      uint64_t round)
-{
-    const struct map_config config = {.mode = DSQ_MODE_MEMORY, .capacity = UINT64_MAX};
-    for (size_t i = 0; i < count; i++) {
-        void *map = maps[i]->create(&config);
-        if (map == NULL) {
-            abort();
-        }
-        for (int workload = 0; workload < WORKLOADS; workload++) {
-            bench->samples[i][workload][round] =
-                workload_run(bench, maps[i], map, (enum workload)workload);
-        }
-        maps[i]->destroy(map);
-    }
-}
-
-static bool bench_prepare(struct bench *bench)
-{
-    const struct parameters *parameters = bench->parameters;
-    struct stress_random random = {.state = parameters->seed};
-    struct bench_zipf zipf;
-    bench->keys = malloc(parameters->keys * BENCH_KEY_BYTES);
-    bench->uniform = malloc(parameters->keys * sizeof *bench->uniform);
-    bench_zipf_init(&zipf, parameters->keys, ZIPF_EXPONENT);
-    for (unsigned i = 0; i < 2; i++) {
-        bench->zipf[i] = malloc(parameters->operations * sizeof *bench->zipf[i]);
-        if (bench->zipf[i] == NULL || bench->keys == NULL || bench->uniform == NULL) {
-            return false;
-        }
-    }
-    for (uint64_t i = 0; i < parameters->keys; i++) {
-        bench_key(stress_mix3(parameters->seed, i, 1) % UINT64_C(10000000000000000),
-                  bench->keys + i * BENCH_KEY_BYTES);
-        uint64_t j = stress_random_below(&random, i + 1);
-        bench->uniform[i] = bench->uniform[j];
-        bench->uniform[j] = (uint32_t)i;
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        for (uint64_t j = 0; j < parameters->operations; j++) {
-            bench->zipf[i][j] = (uint32_t)bench_zipf_next(&zipf, &random);
-            bench->work = stress_mix3(bench->work, bench->zipf[i][j], j);
-        }
-    }
-    return true;
-}
-
-static void table_print(struct bench *bench, const struct map_ops *const *maps, size_t count)
-{
-    printf("%-30s", "million operations a second");
-    for (int workload = 0; workload < WORKLOADS; workload++) {
-        printf("%24s", workload_names[workload]);
+    printf("%-*s%8s", NAME_COLUMN, "million a second", "threads");
+    for (size_t i = 0; i < bench->map_count; i++) {
+        printf("%*s", MAP_COLUMN, bench->maps[i]->name);
     }
     printf("\n");
-    for (size_t i = 0; i < count; i++) {
-        printf("%-30s", maps[i]->name);
-        for (int workload = 0; workload < WORKLOADS; workload++) {
-            printf("%24.2f",
-                   bench_median(bench->samples[i][workload], bench->parameters->rounds) / 1e6);
+    for (unsigned i = 0; i < map_workload_count; i++) {
+        for (unsigned j = 0; j < COUNTS_MAX && is_measured(bench, 0, i, j); j++) {
+            printf("%-*s%8u", NAME_COLUMN, map_workloads[i].name, threads_at(bench, j));
+            for (size_t k = 0; k < bench->map_count; k++) {
+                double rate = bench_median(bench->samples[k][i][j], bench->rounds) / 1e6;
+                is_measured(bench, k, i, j) ? printf("%*.2f", MAP_COLUMN, rate)
+                                            : printf("%*s", MAP_COLUMN, "");
+            }
+            printf("\n");
         }
-        printf("\n");
     }
-    printf("work %016" PRIx64 "\n", bench->work);
+    for (size_t i = 0; i < bench->map_count; i++) {
+        printf("work of %s: %016" PRIx64 "\n", bench->maps[i]->name, bench->work[i]);
+    }
 }
 
+/* ---- JSON ---- */
+
+static json_t *figure_new(struct bench *bench, size_t map, unsigned workload, unsigned index)
+{
+    double *samples = bench->samples[map][workload][index];
+    double median = bench_median(samples, bench->rounds);
+    return json_pack("{s:s, s:s, s:i, s:f, s:f, s:f}", "map", bench->maps[map]->name, "workload",
+                     map_workloads[workload].name, "threads", (int)threads_at(bench, index),
+                     "per_second", median, "lower_quartile", samples[bench->rounds / 4],
+                     "upper_quartile", samples[bench->rounds - 1 - bench->rounds / 4]);
+}
+
+static json_t *figures_new(struct bench *bench)
+{
+    json_t *figures = json_array();
+    for (size_t i = 0; i < bench->map_count; i++) {
+        for (unsigned j = 0; j < map_workload_count; j++) {
+            for (unsigned k = 0; k < COUNTS_MAX && is_measured(bench, i, j, k); k++) {
+                json_array_append_new(figures, figure_new(bench, i, j, k));
+            }
+        }
+    }
+    return figures;
+}
+
+static bool json_write(struct bench *bench)
+{
+    const struct map_parameters *parameters = &bench->parameters;
+    char machine[BENCH_MACHINE_BYTES];
+    bench_describe_machine(machine);
+    json_t *report = json_pack(
+        "{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "benchmark", "map", "machine", machine,
+        "parameters", "keys", (json_int_t)parameters->keys, "operations",
+        (json_int_t)parameters->operations, "key_bytes", (json_int_t)parameters->key_bytes,
+        "value_bytes", (json_int_t)parameters->value_bytes, "rounds", (json_int_t)bench->rounds,
+        "seed", (json_int_t)parameters->seed, "figures", figures_new(bench));
+    bool written = report != NULL && json_dump_file(report, bench->json,
+                                                    JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
+    json_decref(report);
+    return written;
+}
+
+/* ---- the program ---- */
+
 /* All maps, or the one of that name. */
-static size_t maps_choose(const struct map_ops *maps[MAPS_MAX], const char *only)
+static void maps_choose(struct bench *bench)
 {
     const struct map_ops *all[MAPS_MAX] = {&map_dictsqlite, &map_rculfhash};
     size_t known = 2;
-    size_t count = 0;
     for (size_t i = 0; map_peers[i] != NULL && known < MAPS_MAX; i++) {
         all[known++] = map_peers[i];
     }
     for (size_t i = 0; i < known; i++) {
-        if (only == NULL || strcmp(all[i]->name, only) == 0) {
-            maps[count++] = all[i];
+        if (bench->only == NULL || strcmp(all[i]->name, bench->only) == 0) {
+            bench->maps[bench->map_count++] = all[i];
         }
     }
-    return count;
+    if (bench->map_count == 0) {
+        fprintf(stderr, "no map is called \"%s\"\n", bench->only);
+    }
+}
+
+static bool is_usable(const struct bench *bench)
+{
+    const struct map_parameters *p = &bench->parameters;
+    return p->keys > 0 && p->keys <= MAP_KEYS_MAX && p->operations > 0 &&
+           p->key_bytes >= BENCH_KEY_BYTES && p->key_bytes <= MAP_KEY_BYTES_MAX &&
+           p->value_bytes > 0 && p->value_bytes <= MAP_VALUE_SIZE_MAX && p->threads > 0 &&
+           p->threads <= MAP_THREADS_MAX && p->threads <= p->keys && bench->rounds > 0 &&
+           bench->rounds <= ROUNDS_MAX;
+}
+
+static int bench_run(struct bench *bench)
+{
+    if (!map_inputs_make(&bench->inputs, &bench->parameters)) {
+        fprintf(stderr, "out of memory\n");
+        return 2;
+    }
+    for (uint64_t round = 0; round < bench->rounds; round++) {
+        for (size_t i = 0; i < bench->map_count; i++) {
+            map_measure(bench, i, round);
+        }
+    }
+    table_print(bench);
+    if (bench->json != NULL && !json_write(bench)) {
+        fprintf(stderr, "cannot write %s\n", bench->json);
+        return 2;
+    }
+    return stress_failed() ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct parameters parameters = {.keys = 100000, .operations = 1000000, .rounds = 5, .seed = 1};
-    static struct bench bench;
-    const struct map_ops *maps[MAPS_MAX];
-    size_t count;
+    static struct bench bench = {
+        .parameters = {.keys = 100000,
+                       .operations = 1000000,
+                       .key_bytes = BENCH_KEY_BYTES,
+                       .value_bytes = 64,
+                       .threads = 2,
+                       .seed = 1},
+        .rounds = 5,
+    };
     const struct stress_option options[] = {
-        {"keys", STRESS_NUMBER, &parameters.keys, "records"},
-        {"operations", STRESS_NUMBER, &parameters.operations,
+        {"keys", STRESS_NUMBER, &bench.parameters.keys, "records"},
+        {"operations", STRESS_NUMBER, &bench.parameters.operations,
          "of each thread, but for the first puts"},
-        {"rounds", STRESS_NUMBER, &parameters.rounds, "of which the medians are taken"},
-        {"seed", STRESS_NUMBER, &parameters.seed, "of keys and orders; 0: a fresh one"},
-        {"only", STRESS_TEXT, &parameters.only, "the name of the one map to measure"},
+        {"key-bytes", STRESS_NUMBER, &bench.parameters.key_bytes, "16 to 64"},
+        {"value-bytes", STRESS_NUMBER, &bench.parameters.value_bytes, "1 to 4096"},
+        {"threads", STRESS_NUMBER, &bench.parameters.threads, "1, 2, 4 … up to so many"},
+        {"rounds", STRESS_NUMBER, &bench.rounds, "of which the medians are taken"},
+        {"seed", STRESS_NUMBER, &bench.parameters.seed, "of keys and orders; 0: a fresh one"},
+        {"only", STRESS_TEXT, &bench.only, "the name of the one map to measure"},
+        {"json", STRESS_TEXT, &bench.json, "a file for the figures"},
     };
     if (!stress_options_parse(argc, argv, options, sizeof options / sizeof options[0]) ||
-        parameters.keys == 0 || parameters.keys > UINT32_MAX || parameters.operations == 0 ||
-        parameters.rounds == 0 || parameters.rounds > ROUNDS_MAX) {
+        !is_usable(&bench)) {
         return 2;
     }
-    count = maps_choose(maps, parameters.only);
-    if (count == 0) {
-        fprintf(stderr, "no map is called \"%s\"\n", parameters.only);
+    maps_choose(&bench);
+    if (bench.map_count == 0) {
         return 2;
     }
-    stress_seed_choose(&parameters.seed);
+    stress_seed_choose(&bench.parameters.seed);
     bench_print_machine();
     stress_options_print_replay(argv[0], options, sizeof options / sizeof options[0]);
-    bench.parameters = &parameters;
-    if (!bench_prepare(&bench)) {
-        fprintf(stderr, "out of memory\n");
-        return 2;
-    }
-    for (uint64_t round = 0; round < parameters.rounds; round++) {
-        round_run(&bench, maps, count, round);
-    }
-    table_print(&bench, maps, count);
-    free(bench.keys);
-    free(bench.uniform);
-    free(bench.zipf[0]);
-    free(bench.zipf[1]);
-    return stress_failed() ? 1 : 0;
+    int status = bench_run(&bench);
+    map_inputs_free(&bench.inputs);
+    return status;
 }

@@ -4,6 +4,9 @@
 
 #include "stress/map_ops.h"
 
+/* The name of the one that a single thread may use: it has no synchronization at all. */
+#define MAP_PEER_LIMIT "no threads"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -189,7 +189,7 @@ static uint64_t run_sweep(struct dsq_map *map, struct dsq_table *shard, struct d
 /* Starts a migration if the table is sparse; whether one is under way. */
 static bool shrink_if_sparse(struct dsq_table *shard, struct dsq_slots *slots)
 {
-    int64_t live = dsq_load_relaxed(&shard->live);
+    int64_t live = dsq_table_live(shard);
 
     /* Without memory for a smaller table the larger one stays in use. */
     return slots->slot_count > MIN_SLOTS &&

@@ -22,7 +22,11 @@
 /* The tag's bits in a word; the words of a group lie in one cache line. */
 #define DSQ_TAG_SHIFT 48
 
-/* Each form: bit i is set if the high 16 bits of group[i] are those of tag. */
+/*
+ * Each form of match: bit i is set if the high 16 bits of group[i] are those of tag.  Of candidates:
+ * if they are those of tag, or 0, as in a word that holds no record; both told from one load of the
+ * word, so that one which was without a record and is not said to be a candidate does not exist.
+ */
 
 static inline unsigned dsq_group_match_portable(const _Atomic uint64_t *group, uint64_t tag)
 {
@@ -33,6 +37,19 @@ static inline unsigned dsq_group_match_portable(const _Atomic uint64_t *group, u
         matches |= (unsigned)(((dsq_load_relaxed(&group[i]) ^ tag) >> DSQ_TAG_SHIFT) == 0) << i;
     }
     return matches;
+}
+
+static inline unsigned dsq_group_candidates_portable(const _Atomic uint64_t *group, uint64_t tag)
+{
+    unsigned candidates = 0;
+
+    for (unsigned i = 0; i < DSQ_GROUP_SLOTS; i++) {
+        uint64_t word = dsq_load_relaxed(&group[i]);
+
+        candidates |=
+            (unsigned)(((word ^ tag) >> DSQ_TAG_SHIFT) == 0 || (word >> DSQ_TAG_SHIFT) == 0) << i;
+    }
+    return candidates;
 }
 
 #if defined(__SSE2__)
@@ -47,15 +64,34 @@ static inline __m128i dsq_group_high_halves(const __m128i *words)
     return _mm_castps_si128(_mm_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1)));
 }
 
-static inline unsigned dsq_group_match_sse2(const _Atomic uint64_t *group, uint64_t tag)
+static inline __m128i dsq_group_tags_sse2(const _Atomic uint64_t *group)
 {
     const __m128i *words = (const __m128i *)(const void *)group;
+
     /* Arithmetic, so that packing with saturation keeps the sixteen bits as they are. */
-    __m128i tags = _mm_packs_epi32(_mm_srai_epi32(dsq_group_high_halves(words), 16),
-                                   _mm_srai_epi32(dsq_group_high_halves(words + 2), 16));
+    return _mm_packs_epi32(_mm_srai_epi32(dsq_group_high_halves(words), 16),
+                           _mm_srai_epi32(dsq_group_high_halves(words + 2), 16));
+}
+
+/* The bits of the lanes that are set. */
+static inline unsigned dsq_group_lanes_sse2(__m128i lanes)
+{
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(lanes, _mm_setzero_si128()));
+}
+
+static inline unsigned dsq_group_match_sse2(const _Atomic uint64_t *group, uint64_t tag)
+{
+    __m128i wanted = _mm_set1_epi16((short)(tag >> DSQ_TAG_SHIFT));
+
+    return dsq_group_lanes_sse2(_mm_cmpeq_epi16(dsq_group_tags_sse2(group), wanted));
+}
+
+static inline unsigned dsq_group_candidates_sse2(const _Atomic uint64_t *group, uint64_t tag)
+{
+    __m128i tags = dsq_group_tags_sse2(group);
     __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)(tag >> DSQ_TAG_SHIFT)));
 
-    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
+    return dsq_group_lanes_sse2(_mm_or_si128(equal, _mm_cmpeq_epi16(tags, _mm_setzero_si128())));
 }
 #endif
 
@@ -90,17 +126,37 @@ static inline uint32x2_t dsq_group_tags_of_two(const uint64_t *words)
     return vmovn_u64(vshrq_n_u64(vld1q_u64(words), DSQ_TAG_SHIFT));
 }
 
-static inline unsigned dsq_group_match_neon(const _Atomic uint64_t *group, uint64_t tag)
+static inline uint16x8_t dsq_group_tags_neon(const _Atomic uint64_t *group)
 {
-    static const uint16_t bits[DSQ_GROUP_SLOTS] = {1, 2, 4, 8, 16, 32, 64, 128};
     const uint64_t *words = (const uint64_t *)(const void *)group;
     uint32x4_t low = vcombine_u32(dsq_group_tags_of_two(words), dsq_group_tags_of_two(words + 2));
     uint32x4_t high =
         vcombine_u32(dsq_group_tags_of_two(words + 4), dsq_group_tags_of_two(words + 6));
-    uint16x8_t tags = vcombine_u16(vmovn_u32(low), vmovn_u32(high));
+
+    return vcombine_u16(vmovn_u32(low), vmovn_u32(high));
+}
+
+/* The bits of the lanes that are set. */
+static inline unsigned dsq_group_lanes_neon(uint16x8_t lanes)
+{
+    static const uint16_t bits[DSQ_GROUP_SLOTS] = {1, 2, 4, 8, 16, 32, 64, 128};
+
+    return vaddvq_u16(vandq_u16(lanes, vld1q_u16(bits)));
+}
+
+static inline unsigned dsq_group_match_neon(const _Atomic uint64_t *group, uint64_t tag)
+{
+    uint16x8_t wanted = vdupq_n_u16((uint16_t)(tag >> DSQ_TAG_SHIFT));
+
+    return dsq_group_lanes_neon(vceqq_u16(dsq_group_tags_neon(group), wanted));
+}
+
+static inline unsigned dsq_group_candidates_neon(const _Atomic uint64_t *group, uint64_t tag)
+{
+    uint16x8_t tags = dsq_group_tags_neon(group);
     uint16x8_t equal = vceqq_u16(tags, vdupq_n_u16((uint16_t)(tag >> DSQ_TAG_SHIFT)));
 
-    return vaddvq_u16(vandq_u16(equal, vld1q_u16(bits)));
+    return dsq_group_lanes_neon(vorrq_u16(equal, vceqzq_u16(tags)));
 }
 #endif
 
@@ -116,6 +172,19 @@ static inline unsigned dsq_group_match(const _Atomic uint64_t *group, uint64_t t
     return dsq_group_match_neon(group, tag);
 #else
     return dsq_group_match_portable(group, tag);
+#endif
+}
+
+static inline unsigned dsq_group_candidates(const _Atomic uint64_t *group, uint64_t tag)
+{
+#if defined(DSQ_THREAD_SANITIZER) || defined(DSQ_GROUP_PORTABLE)
+    return dsq_group_candidates_portable(group, tag);
+#elif defined(__SSE2__)
+    return dsq_group_candidates_sse2(group, tag);
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+    return dsq_group_candidates_neon(group, tag);
+#else
+    return dsq_group_candidates_portable(group, tag);
 #endif
 }
 

@@ -11,6 +11,9 @@
 #define DSQ_CACHE_ALIGNED __attribute__((aligned(DSQ_CACHE_LINE_BYTES)))
 #define DSQ_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define DSQ_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+/* For the two halves of a function whose first half is nearly always the whole of it. */
+#define DSQ_IN_LINE inline __attribute__((always_inline))
+#define DSQ_OUT_OF_LINE __attribute__((noinline))
 
 #define DSQ_NS_PER_MS UINT64_C(1000000)
 #define DSQ_NS_PER_S UINT64_C(1000000000)

@@ -11,6 +11,10 @@
  *                included, is seen by who frees)
  *     surplus    a ripe list that another one has taken the place of; the reclaimer frees it
  *
+ *     any_ripe   a hint (relaxed) that spares writers the look at every stripe: set when something has
+ *                ripened or is put back, cleared by who finds nothing.  Where it is lost, what is ripe
+ *                waits for the next batch or the next pause.
+ *
  * A writer frozen with a list in its hands keeps that list and nothing else.
  *
  * Sleeping.  The reclaimer stores `asleep` and then looks at the stacks' bytes; a retirer adds its
@@ -58,6 +62,7 @@ struct dsq_reclaim {
     _Atomic bool full;
     _Atomic bool asleep;
     _Atomic bool stop;
+    _Atomic bool any_ripe; /* see above */
     uint64_t cap_bytes;
     pthread_t thread;
 };
@@ -147,6 +152,13 @@ static void ripen(struct stripe *stripe, struct dsq_mpsc_node *list)
     }
 }
 
+static void note_ripe(struct dsq_reclaim *reclaim)
+{
+    if (!dsq_load_relaxed(&reclaim->any_ripe)) {
+        dsq_store_relaxed(&reclaim->any_ripe, true);
+    }
+}
+
 static void free_surplus(struct stripe *stripe)
 {
     free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, NULL));
@@ -161,7 +173,7 @@ static void free_ripe(struct dsq_reclaim *reclaim)
 }
 
 /* The first record of a ripe list, which is the caller's from now on; NULL if there is none. */
-static struct dsq_mpsc_node *pick_ripe(struct stripe *stripe)
+static struct dsq_mpsc_node *pick_ripe(struct dsq_reclaim *reclaim, struct stripe *stripe)
 {
     struct dsq_mpsc_node *list = dsq_load_relaxed(&stripe->ripe);
     struct dsq_mpsc_node *none = NULL;
@@ -175,6 +187,9 @@ static struct dsq_mpsc_node *pick_ripe(struct stripe *stripe)
     if (rest != NULL && !dsq_cas_acq_rel(&stripe->ripe, &none, rest)) {
         ripen(stripe, rest);
     }
+    if (rest != NULL) {
+        note_ripe(reclaim);
+    }
     return list;
 }
 
@@ -182,15 +197,19 @@ void dsq_reclaim_recycle(struct dsq_reclaim *reclaim)
 {
     unsigned own = dsq_thread_number();
 
+    if (!dsq_load_relaxed(&reclaim->any_ripe)) {
+        return;
+    }
     for (unsigned i = 0; i < STRIPES; i++) {
         struct stripe *stripe = &reclaim->stripes[(own + i) % STRIPES];
-        struct dsq_mpsc_node *record = pick_ripe(stripe);
+        struct dsq_mpsc_node *record = pick_ripe(reclaim, stripe);
 
         if (record != NULL) {
             free_record(stripe, record);
             return;
         }
     }
+    dsq_store_relaxed(&reclaim->any_ripe, false);
 }
 
 /*
@@ -208,13 +227,15 @@ static struct dsq_mpsc_node *take(struct stack *stack, uint64_t *bytes)
 }
 
 /* After the grace period. */
-static void hand_out(struct stripe *stripe, struct dsq_mpsc_node *records, uint64_t bytes)
+static void hand_out(struct dsq_reclaim *reclaim, struct stripe *stripe,
+                     struct dsq_mpsc_node *records, uint64_t bytes)
 {
     dsq_add_relaxed(&stripe->ripe_bytes, bytes);
     if (bytes > RIPE_BYTES_MAX) {
         free_records(stripe, records);
     } else if (records != NULL) {
         ripen(stripe, records);
+        note_ripe(reclaim);
     }
     free_surplus(stripe);
 }
@@ -235,7 +256,7 @@ static void reclaim_round(struct dsq_reclaim *reclaim)
     urcu_bp_synchronize_rcu();
     dsq_annotate_acquire(&dsq_grace_period_edge);
     for (int i = 0; i < STRIPES; i++) {
-        hand_out(&reclaim->stripes[i], records[i], bytes[i]);
+        hand_out(reclaim, &reclaim->stripes[i], records[i], bytes[i]);
     }
     free_objects(objects);
     dsq_sub_relaxed(&reclaim->total_bytes, taken);

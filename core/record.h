@@ -67,7 +67,7 @@ enum dsq_record_kind {
     DSQ_RECORD_TOMBSTONE, /* the key is absent */
     DSQ_RECORD_LOADING,   /* a miss under way: what kv says of the key is true */
     DSQ_ITEM_GROUP,       /* queue entry of a batch; its key is a pointer, never in the table */
-    DSQ_ITEM_MARKER,      /* queue entry of a flush; its key is a pointer, never in the table */
+    DSQ_ITEM_MARKER, /* queue entry of a flush; its value is a notice or empty, never in the table */
 };
 
 #define DSQ_RECORD_EXTERNAL 0x01

@@ -95,13 +95,13 @@ void dsq_map_fini(struct dsq_map *map)
 
 static bool is_over_budget(const struct dsq_map *map, const struct dsq_table *shard)
 {
-    return dsq_load_relaxed(&shard->live) > map->shard_capacity ||
+    return dsq_table_live(shard) > map->shard_capacity ||
            dsq_load_relaxed(&shard->bytes) > map->shard_bytes;
 }
 
 bool dsq_map_has_room(const struct dsq_map *map, const struct dsq_table *shard)
 {
-    return (dsq_load_relaxed(&shard->live) < map->shard_capacity &&
+    return (dsq_table_live(shard) < map->shard_capacity &&
             dsq_load_relaxed(&shard->bytes) < map->shard_bytes) ||
            dsq_load_relaxed(&shard->pinned_epoch) != dsq_load_relaxed(&map->clean_epoch);
 }
@@ -192,7 +192,7 @@ uint64_t dsq_map_records(const struct dsq_map *map)
     int64_t sum = 0;
 
     for (uint64_t i = 0; i < map->shard_count; i++) {
-        sum += dsq_load_relaxed(&map->shards[i].live);
+        sum += dsq_table_live(&map->shards[i]);
     }
     return non_negative(sum);
 }

@@ -80,8 +80,8 @@ void dsq_table_fini(struct dsq_table *table)
 }
 
 /* The key's record, if it is in this group. */
-static struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t hash,
-                                      struct dsq_bytes key)
+static DSQ_IN_LINE struct dsq_record *match_group(const _Atomic uint64_t *group, uint64_t hash,
+                                                  struct dsq_bytes key)
 {
     unsigned matches = dsq_group_match(group, word_tag(hash));
 
@@ -131,9 +131,11 @@ static struct dsq_record *probe_read(const struct dsq_table *table, const struct
     return NULL;
 }
 
-struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct dsq_bytes key)
+/* The whole of the probe, for what the home group of the root does not answer. */
+static DSQ_OUT_OF_LINE struct dsq_record *find_further(struct dsq_table *table,
+                                                       struct dsq_slots *root, uint64_t hash,
+                                                       struct dsq_bytes key)
 {
-    struct dsq_slots *root = dsq_load_acquire(&table->root);
     struct dsq_slots *slots = root;
     struct dsq_record *record = NULL;
 
@@ -153,6 +155,15 @@ struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct
         dsq_migration_help(table, root);
     }
     return record;
+}
+
+struct dsq_record *dsq_table_find(struct dsq_table *table, uint64_t hash, struct dsq_bytes key)
+{
+    struct dsq_slots *root = dsq_load_acquire(&table->root);
+    uint64_t home = home_group(root, hash, table->shard_bits);
+    struct dsq_record *record = match_group(&root->words[home * GROUP_SLOTS], hash, key);
+
+    return DSQ_LIKELY(record != NULL) ? record : find_further(table, root, hash, key);
 }
 
 static const _Atomic uint64_t *home_slots(struct dsq_table *table, uint64_t hash)
@@ -342,6 +353,13 @@ static int64_t byte_count(const struct dsq_record *record)
     return record != NULL ? (int64_t)dsq_record_bytes(record) : 0;
 }
 
+static void add_if_any(_Atomic int64_t *counter, int64_t change)
+{
+    if (change != 0) {
+        dsq_add_relaxed(counter, change);
+    }
+}
+
 /*
  * Around a compare-and-swap that changes the number of values: see core/table.h.  acq_rel, so that
  * whoever counts, and knows of a change that saw another's word, knows that the other had begun.
@@ -412,16 +430,14 @@ bool dsq_table_publish(struct dsq_table *table, struct dsq_place *place, struct 
         dsq_table_cancel(table, place);
         return false;
     }
-    if (old == NULL) {
-        dsq_add_relaxed(&table->live, 1);
-    }
-    dsq_add_relaxed(&table->bytes, byte_count(record) - byte_count(old));
+    add_if_any(&table->valueless, (old == NULL) - change);
+    add_if_any(&table->bytes, byte_count(record) - byte_count(old));
     return true;
 }
 
 void dsq_table_account_removal(struct dsq_table *table, const struct dsq_record *record)
 {
-    dsq_sub_relaxed(&table->live, 1);
+    add_if_any(&table->valueless, value_count(record) - 1);
     dsq_sub_relaxed(&table->bytes, byte_count(record));
 }
 

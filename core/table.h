@@ -35,9 +35,9 @@ struct dsq_table {
     struct dsq_ghost ghost;
 
     /* Written by every insertion and removal. */
-    DSQ_CACHE_ALIGNED _Atomic int64_t live; /* occupied slots of all generations */
-    _Atomic int64_t census;                 /* see below */
-    _Atomic int64_t bytes;                  /* footprint of all records */
+    DSQ_CACHE_ALIGNED _Atomic int64_t census; /* see below */
+    _Atomic int64_t valueless;                /* occupied slots that hold none of its values */
+    _Atomic int64_t bytes;                    /* footprint of all records */
     _Atomic uint64_t resizes;
     _Atomic uint64_t evictions;
     _Atomic uint64_t inspected;     /* records that the CLOCK hand has looked at; may lose some */
@@ -60,6 +60,15 @@ struct dsq_table {
 static inline int64_t dsq_table_values(const struct dsq_table *table)
 {
     return dsq_load_acquire(&table->census) >> 16;
+}
+
+/*
+ * About how many slots of all generations are occupied.  Not counted by itself: an insertion of a
+ * value would have one more shared counter to change.
+ */
+static inline int64_t dsq_table_live(const struct dsq_table *table)
+{
+    return dsq_table_values(table) + dsq_load_relaxed(&table->valueless);
 }
 
 /*

@@ -83,7 +83,7 @@ const char *dsq_table_check(struct dsq_table *table)
             return broken;
         }
     }
-    if (census.live != dsq_load_relaxed(&table->live) ||
+    if (census.live != dsq_table_live(table) ||
         census.values * DSQ_CENSUS_VALUE != dsq_load_acquire(&table->census) ||
         census.bytes != dsq_load_relaxed(&table->bytes)) {
         return "a counter does not agree with the slots";

@@ -162,39 +162,56 @@ static inline uint64_t scale_group(uint64_t group, const struct dsq_slots *from,
 /* Slots that may be used before the generation is replaced by a larger or cleaner one. */
 static inline uint64_t used_limit(const struct dsq_slots *slots)
 {
-    return slots->slot_count / 4 * 3;
+    return slots->slot_count / 8 * 7;
 }
 
-/* A walk along a probe sequence. */
+static inline const _Atomic uint64_t *group_words(const struct dsq_slots *slots, uint64_t group)
+{
+    return &slots->words[group * GROUP_SLOTS];
+}
+
+/*
+ * A walk along a probe sequence, for a change: of the slots that may hold the key, or may be EMPTY or
+ * CLOSED.  What it leaves out was about another key when it came by, and is for ever.
+ */
 struct probe {
     const struct dsq_slots *slots;
     uint64_t group;
     uint64_t groups_left;
-    unsigned in_group;
+    uint64_t tag;
+    unsigned candidates; /* of the group, that are still to be visited */
 };
 
 static inline struct probe probe_start(const struct dsq_table *table, const struct dsq_slots *slots,
                                        uint64_t hash)
 {
+    uint64_t group = home_group(slots, hash, table->shard_bits);
+
     return (struct probe){
         .slots = slots,
-        .group = home_group(slots, hash, table->shard_bits),
+        .group = group,
         .groups_left = slots->slot_count / GROUP_SLOTS,
-        .in_group = 0,
+        .tag = word_tag(hash),
+        .candidates = dsq_group_candidates(group_words(slots, group), word_tag(hash)),
     };
 }
 
-/* The next slot of the sequence, NULL when all have been seen. */
+/* The next slot of the walk, NULL when all have been seen. */
 static inline _Atomic uint64_t *probe_next(struct probe *probe)
 {
-    if (probe->in_group == GROUP_SLOTS) {
-        probe->in_group = 0;
-        probe->group = (probe->group + 1) & group_mask(probe->slots);
+    unsigned in_group;
+
+    while (probe->candidates == 0) {
         if (--probe->groups_left == 0) {
             return NULL;
         }
+        probe->group = (probe->group + 1) & group_mask(probe->slots);
+        probe->candidates =
+            dsq_group_candidates(group_words(probe->slots, probe->group), probe->tag);
     }
-    return &probe->slots->words[probe->group * GROUP_SLOTS + probe->in_group++];
+    in_group = (unsigned)__builtin_ctz(probe->candidates);
+    probe->candidates &= probe->candidates - 1;
+    return &probe->slots->words[probe->group * GROUP_SLOTS + in_group];
 }
 
 /* NULL if memory runs out. */

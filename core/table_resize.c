@@ -8,6 +8,12 @@
 /* A shrinking table shrinks by this factor at most, so that `next` outlasts its own filling. */
 #define SHRINK_MAX 8
 
+/*
+ * Up to this size a table grows by two steps at once: its records are moved a third of a time each
+ * on the way, instead of once.
+ */
+#define BIG_STEPS_SLOTS 16384
+
 /* The most slots that can be occupied once the generation is sealed (S6). */
 static uint64_t occupied_max(struct dsq_slots *slots)
 {
@@ -23,6 +29,9 @@ static uint64_t next_slot_count(struct dsq_slots *slots)
     uint64_t count = dsq_next_power_of_two(2 * occupied_max(slots));
     uint64_t least = slots->slot_count / SHRINK_MAX;
 
+    if (count > slots->slot_count && count < BIG_STEPS_SLOTS) {
+        count *= 2;
+    }
     least = least > MIN_SLOTS ? least : MIN_SLOTS;
     return count > least ? count : least;
 }

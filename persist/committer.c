@@ -11,7 +11,8 @@
  * At least one of them sees the other.  The thread looks at the queue itself as well: a node can be
  * taken before it is counted, and then hides one that is counted and not taken.  A settled record
  * and an ended group do the same with `carrying` before `sleep`; for the nodes of a group nobody is
- * woken before its end.  A demand is stored and then signalled always.
+ * woken before its end.  A demand is stored and then signalled always.  For a quiet push nobody is woken
+ * either; who waits for its record, and so has seen it, looks at `sleep` in the writer's place.
  *
  * Counting: `durable` never passes `pushed`, since a record is counted before it can become READY
  * and a group before it is complete; a marker, READY from birth, counts nothing.  So durable ==
@@ -91,14 +92,24 @@ static int start_thread(struct dsq_committer *committer)
     }
 }
 
-static void declare_dead(struct dsq_committer *committer)
+/* With the lock, under which no thread is started: what was the dead one's is the caller's meanwhile. */
+static void bury(struct dsq_committer *committer)
 {
-    pthread_mutex_lock(&committer->error_lock);
     if (!dsq_load_seq_cst(&committer->dead)) {
         dsq_error_set(&committer->error, DSQ_ERR_INTERNAL,
                       "the thread that commits has died: resume starts another");
         dsq_store_seq_cst(&committer->dead, true);
         dsq_store_seq_cst(&committer->state, DSQ_COMMITTER_FAILED);
+    }
+    dsq_batch_fail_notices(committer, &committer->error);
+}
+
+/* Found dead; or it has been replaced since. */
+static void declare_dead(struct dsq_committer *committer)
+{
+    pthread_mutex_lock(&committer->error_lock);
+    if (!is_alive(committer)) {
+        bury(committer);
     }
     pthread_mutex_unlock(&committer->error_lock);
     dsq_event_signal(&committer->progress);
@@ -331,6 +342,20 @@ void dsq_committer_push(struct dsq_committer *committer, struct dsq_record *reco
     dsq_committer_push_weighted(committer, record, 1);
 }
 
+void dsq_committer_push_quietly(struct dsq_committer *committer, struct dsq_record *record)
+{
+    dsq_mpsc_push(&committer->queue, &record->node);
+    dsq_add_seq_cst(&committer->pushed, 1);
+}
+
+/* For a record that was pushed quietly, on behalf of who is about to wait for it. */
+static void wake_for_quiet(struct dsq_committer *committer)
+{
+    if (dsq_load_seq_cst(&committer->sleep) == SLEEP_IDLE) {
+        dsq_event_signal(&committer->work);
+    }
+}
+
 void dsq_committer_settle(struct dsq_committer *committer, struct dsq_record *record)
 {
     if (dsq_record_state(record) == DSQ_RECORD_PENDING &&
@@ -388,6 +413,7 @@ int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record 
 {
     int status;
 
+    wake_for_quiet(committer);
     dsq_add_relaxed(&committer->waiters, 1);
     if (deadline_ns == DSQ_NO_DEADLINE) {
         yield_until_durable(committer, record);
@@ -443,6 +469,35 @@ int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
     status = dsq_committer_wait(committer, marker, deadline_ns, error);
     dsq_record_release(committer->map->reclaim, marker);
     return status;
+}
+
+int dsq_committer_notify(struct dsq_committer *committer, struct dsq_notice *notice,
+                         struct dsq_error *error)
+{
+    struct dsq_record *marker;
+
+    if (has_failed(committer)) {
+        return failure(committer, error);
+    }
+    if (dsq_committer_is_idle(committer)) {
+        return DSQ_OK;
+    }
+    marker = dsq_marker_new(notice);
+    if (marker == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a flush");
+    }
+    dsq_committer_push_weighted(committer, marker, 0);
+    /* After the push, and a signal whatever the state: in FAILED the thread looks again. */
+    demand(committer, DEMAND_COMMIT);
+    return DSQ_WOULD_BLOCK;
+}
+
+int dsq_committer_watch(struct dsq_committer *committer, struct dsq_error *error)
+{
+    if (!is_alive(committer)) {
+        declare_dead(committer);
+    }
+    return has_failed(committer) ? failure(committer, error) : DSQ_OK;
 }
 
 static void raise_to(_Atomic uint64_t *number, uint64_t to)

@@ -25,6 +25,11 @@
  * waits for one.  A fold begins when enough is unfolded, when nothing has been written for a
  * while, when writers wait for room, and on demand.
  *
+ * Who cannot wait asks to be told (dsq_committer_notify): a marker with a notice (core/mailbox.h) takes
+ * its place in the queue and belongs to the thread from then on, which sends the notice when
+ * the marker's batch is durable, or when the store fails, wherever the marker is by then.  What is
+ * queued after that finds the thread in FAILED, looking at the queue each time somebody signals.
+ *
  * Back-pressure: bytes are admitted before a record is made and given back when it is CLEAN; above
  * `queue_bytes` writers wait until half of it is free.
  *
@@ -40,6 +45,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/mailbox.h"
 #include "core/record.h"
 #include "core/shard_map.h"
 #include "core/status.h"
@@ -101,6 +107,13 @@ uint64_t dsq_committer_queue_bytes(const struct dsq_committer *committer);
 /* Queues a record or an item; takes over one of its references.  Lock-free. */
 void dsq_committer_push(struct dsq_committer *committer, struct dsq_record *record);
 
+/*
+ * The same without waking the thread: whoever waits for the record, a flush, or what is pushed
+ * next does that.  For many records in a row that one flush follows: woken by the first, the
+ * thread would commit them in handfuls.
+ */
+void dsq_committer_push_quietly(struct dsq_committer *committer, struct dsq_record *record);
+
 /* PENDING -> READY, if it is PENDING.  Lock-free. */
 void dsq_committer_settle(struct dsq_committer *committer, struct dsq_record *record);
 
@@ -114,6 +127,20 @@ int dsq_committer_wait(struct dsq_committer *committer, const struct dsq_record 
 /* A barrier: waits until all that was acknowledged before the call is durable. */
 int dsq_committer_flush(struct dsq_committer *committer, uint64_t deadline_ns,
                         struct dsq_error *error);
+
+/*
+ * The same without waiting.  DSQ_WOULD_BLOCK: the notice will be sent, with DSQ_OK or the error of the
+ * store once it has failed, by the committer's thread or by who destroys the committer
+ * (DSQ_ERR_CLOSED).  DSQ_OK, all is durable, and errors: the notice is the caller's still.
+ */
+int dsq_committer_notify(struct dsq_committer *committer, struct dsq_notice *notice,
+                         struct dsq_error *error);
+
+/*
+ * Looks whether the thread lives, as those who wait for it do now and then; if not, the store has failed.
+ * DSQ_OK, or the error with which it has failed.
+ */
+int dsq_committer_watch(struct dsq_committer *committer, struct dsq_error *error);
 
 /* Waits until all that is durable at the call is in kv. */
 int dsq_committer_fold(struct dsq_committer *committer, struct dsq_error *error);

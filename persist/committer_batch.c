@@ -340,6 +340,15 @@ static void finish_item(struct dsq_committer *committer, struct dsq_record *item
     dsq_record_release(committer->map->reclaim, item);
 }
 
+static void send_notices(const struct batch *batch, const struct dsq_error *error)
+{
+    for (size_t i = batch->handed; i < batch->count; i++) {
+        if (batch->records[i]->kind == DSQ_ITEM_MARKER) {
+            dsq_marker_send(batch->records[i], error);
+        }
+    }
+}
+
 static void announce(struct dsq_committer *committer)
 {
     struct batch *batch = &committer->batch;
@@ -353,6 +362,7 @@ static void announce(struct dsq_committer *committer)
     dsq_perturb();
     batch->announced = true;
     dsq_event_signal(&committer->progress);
+    send_notices(batch, NULL);
 }
 
 void dsq_batch_finish(struct dsq_committer *committer)
@@ -378,6 +388,21 @@ void dsq_batch_finish(struct dsq_committer *committer)
     batch->announced = false;
 }
 
+/* A record that could be committed by now, or is PENDING, must wake the thread as one in the queue does. */
+void dsq_batch_fail_notices(struct dsq_committer *committer, const struct dsq_error *error)
+{
+    send_notices(&committer->batch, error);
+    if (take_queue(committer)) {
+        committer->cut_short = true;
+        dsq_store_seq_cst(&committer->carrying, true);
+    }
+    for (struct dsq_mpsc_node *node = committer->chain; node != NULL; node = dsq_mpsc_next(node)) {
+        if (record_of(node)->kind == DSQ_ITEM_MARKER) {
+            dsq_marker_send(record_of(node), error);
+        }
+    }
+}
+
 static void discard(struct dsq_committer *committer, struct dsq_record *record)
 {
     if (record->kind == DSQ_ITEM_GROUP) {
@@ -401,9 +426,11 @@ static void release(void *context, struct dsq_record *record)
 void dsq_batch_discard(struct dsq_committer *committer)
 {
     struct batch *batch = &committer->batch;
+    struct dsq_error closed;
 
+    dsq_error_set(&closed, DSQ_ERR_CLOSED, "the store was given up before it was on disk");
+    dsq_batch_fail_notices(committer, &closed);
     dsq_fold_fini(&committer->fold, release, committer);
-    take_queue(committer);
     while (committer->chain != NULL) {
         struct dsq_mpsc_node *node = committer->chain;
 

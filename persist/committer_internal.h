@@ -138,7 +138,13 @@ int dsq_batch_write(struct dsq_committer *committer, struct dsq_error *error);
  */
 void dsq_batch_finish(struct dsq_committer *committer);
 
-/* Releases what is queued, carried and in the batch, without committing it. */
+/*
+ * Sends every notice in the batch, carried or queued with the error; the markers keep their places.  The
+ * thread's own, once the store has failed.
+ */
+void dsq_batch_fail_notices(struct dsq_committer *committer, const struct dsq_error *error);
+
+/* Releases what is queued, carried and in the batch, without committing it; notices are sent. */
 void dsq_batch_discard(struct dsq_committer *committer);
 
 /* Whether something queued is to be committed now.  The thread's own question. */
@@ -160,6 +166,13 @@ void dsq_committer_push_weighted(struct dsq_committer *committer, struct dsq_rec
 
 /* Wakes the thread, if it sleeps, for a group that is complete. */
 void dsq_committer_notice_group(struct dsq_committer *committer);
+
+/*
+ * A MARKER with a notice, one reference, for the queue; NULL: out of memory.  Then: sends the notice
+ * of a marker, unless it has none or has sent it.
+ */
+struct dsq_record *dsq_marker_new(struct dsq_notice *notice);
+void dsq_marker_send(struct dsq_record *marker, const struct dsq_error *error);
 
 /* The group and the records of a GROUP item. */
 struct group_node {

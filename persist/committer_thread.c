@@ -202,6 +202,7 @@ static bool wait_for_resume(struct dsq_committer *committer)
     for (;;) {
         uint32_t ticket = dsq_event_ticket(&committer->work);
 
+        dsq_batch_fail_notices(committer, &committer->error);
         if (is_demanded(committer, DEMAND_STOP)) {
             return false;
         }

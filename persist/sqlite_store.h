@@ -5,7 +5,7 @@
  *
  *     kv(key BLOB PRIMARY KEY, value BLOB NOT NULL)      the records
  *     journal(id INTEGER PRIMARY KEY, batch BLOB)        reserved: batches not yet in kv
- *     meta(name TEXT PRIMARY KEY, value)                 'seq', 'count'
+ *     meta(name TEXT PRIMARY KEY, value)                 'seq', 'count'; perhaps 'value_format'
  *
  * One connection writes and checkpoints, no other ever does; readers are read-only connections
  * from a pool and never checkpoint, not even on close.  (The last read-only store to close has a
@@ -24,13 +24,21 @@
 /* The newest format this build reads and writes; stored as user_version. */
 #define DSQ_FORMAT_VERSION 1
 
+/* The name of what values are: 1 to so many bytes of printable ASCII; and of what says nothing. */
+#define DSQ_SQLITE_VALUE_FORMAT_BYTES_MAX ((size_t)64)
+#define DSQ_SQLITE_VALUE_FORMAT_DEFAULT "bytes"
+
 struct dsq_sqlite_options {
     bool readonly;   /* share the file with other read-only openers; nothing is ever written */
     bool must_exist; /* do not create a missing file */
     bool synchronous_normal; /* synchronous=NORMAL instead of FULL */
     /* For a file that is sealed, or to be created so; outlives the store.  NULL: a plain one. */
     struct dsq_vault *vault;
+    /* What the values of the file must be, and what one that is created records.  NULL: anything; nothing. */
+    const char *value_format;
 };
+
+bool dsq_sqlite_is_value_format(const char *name);
 
 /*
  * Opens or creates the file at path and takes ownership of it (persist/owner_lock.h).
@@ -42,7 +50,8 @@ struct dsq_sqlite_options {
  * DSQ_ERR_READONLY  writing was asked for and the file or its directory cannot be written
  * DSQ_ERR_FORMAT    not a database, an SQLite database that is not ours (one of DictSQLite's: the
  *                   message names `migrate`), or a newer format; the file is left byte for byte
- *                   as it was
+ *                   as it was.  Or its values are of another format than was asked for; nothing of
+ *                   what it holds is changed
  * DSQ_ERR_PASSWORD  the file is sealed and the vault missing or not its own; or there is a vault,
  *                   and the file is plain; it is left byte for byte as it was
  * DSQ_ERR_UNSUPPORTED  the file system cannot hold a write-ahead log; or a cipher is missing
@@ -50,6 +59,9 @@ struct dsq_sqlite_options {
  */
 int dsq_sqlite_store_open(const char *path, const struct dsq_sqlite_options *options,
                           struct dsq_store **store, struct dsq_error *error);
+
+/* What the file records of its values, the default if nothing.  Lives as long as the store. */
+const char *dsq_sqlite_store_value_format(const struct dsq_store *store);
 
 /*
  * Writes the store at path, which nobody has open, anew and puts it into its own place at once: from

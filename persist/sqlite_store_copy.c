@@ -58,6 +58,12 @@ static int sync_directory_of(const char *path, struct dsq_error *error)
     return sync_path(length > 0 ? directory : ".", O_RDONLY | O_DIRECTORY, error);
 }
 
+/* A copy that is not whole is thrown away, and a whole one is synced at the end. */
+static int forgo_safety(struct sqlite3 *copy)
+{
+    return sqlite3_exec(copy, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", NULL, NULL, NULL);
+}
+
 /* ---- row by row ---- */
 
 struct row_copy {
@@ -101,8 +107,7 @@ static int insert_rows(const struct dsq_sqlite_store *self, struct sqlite3 *to,
     sqlite3_db_config(to, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     int result = attach_source(self, to);
     if (result == SQLITE_OK) {
-        result =
-            sqlite3_exec(to, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", NULL, NULL, NULL);
+        result = forgo_safety(to);
     }
     if (result == SQLITE_OK) {
         (void)dsq_sqlite_query_number(to, "PRAGMA source.page_count", self->path, &copy->pages,
@@ -128,7 +133,7 @@ static int copy_into(const struct dsq_sqlite_store *self, const char *path,
     if (status != DSQ_OK) {
         return status;
     }
-    status = dsq_sqlite_create_tables(to, vfs != NULL, path, error);
+    status = dsq_sqlite_create_tables(to, vfs != NULL, NULL, path, error);
     if (status == DSQ_OK) {
         status = insert_rows(self, to, &copy, error);
     }
@@ -212,8 +217,7 @@ static int fill_copy(struct dsq_sqlite_store *self, const char *path,
     }
     int result = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (result == SQLITE_OK) {
-        result =
-            sqlite3_exec(to, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", NULL, NULL, NULL);
+        result = forgo_safety(to);
     }
     status = result == SQLITE_OK ? copy_pages(from, to, path, progress, error)
                                  : dsq_sqlite_error(to, result, "create the backup", path, error);

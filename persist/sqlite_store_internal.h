@@ -15,6 +15,7 @@
 #include "core/status.h"
 #include "persist/owner_lock.h"
 #include "persist/sealed_vfs.h"
+#include "persist/sqlite_store.h"
 #include "persist/store.h"
 
 struct sqlite3;
@@ -71,6 +72,8 @@ struct dsq_sqlite_store {
     bool remove_if_empty;    /* made by an open that has not succeeded yet */
     struct dsq_vault *vault; /* NULL: a plain file */
     struct dsq_sealed_vfs *vfs;
+    const char *wanted_format; /* while it is opened */
+    char value_format[DSQ_SQLITE_VALUE_FORMAT_BYTES_MAX + 1];
     bool is_created_sealed; /* by this open, whose superblock does not say so yet */
     int newest_superblock;  /* which of its copies */
 
@@ -149,9 +152,9 @@ struct dsq_file_identity dsq_sqlite_identify(const char *path, const char *suffi
 int dsq_sqlite_write_superblock(const char *path, struct dsq_vault *vault, bool complete,
                                 int *newest, struct dsq_error *error);
 
-/* Makes the tables in an empty file. */
-int dsq_sqlite_create_tables(struct sqlite3 *db, bool sealed, const char *path,
-                             struct dsq_error *error);
+/* Makes the tables in an empty file, and has them say what values are unless that is NULL. */
+int dsq_sqlite_create_tables(struct sqlite3 *db, bool sealed, const char *value_format,
+                             const char *path, struct dsq_error *error);
 
 /* ---- sqlite_store_probe.c ---- */
 
@@ -176,6 +179,13 @@ int dsq_sqlite_probe_file(const char *path, struct dsq_error *error);
 /* Refuses, with DSQ_ERR_FORMAT, what the two numbers of a header say is not for this build. */
 int dsq_sqlite_check_format(const char *path, uint64_t application_id, uint64_t user_version,
                             struct dsq_error *error);
+
+/* ---- sqlite_store_values.c ---- */
+
+/* Reads what meta records of the values, or the default.  DSQ_ERR_CORRUPT if it is no such name. */
+int dsq_sqlite_read_value_format(struct sqlite3 *db, const char *path,
+                                 char name[DSQ_SQLITE_VALUE_FORMAT_BYTES_MAX + 1],
+                                 struct dsq_error *error);
 
 /* ---- sqlite_store_read.c ---- */
 

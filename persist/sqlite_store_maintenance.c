@@ -113,6 +113,12 @@ static int verify_rows(struct verification *verification, struct dsq_error *erro
     return status;
 }
 
+static int verify_value_format(const struct verification *verification, struct dsq_error *error)
+{
+    char name[DSQ_SQLITE_VALUE_FORMAT_BYTES_MAX + 1];
+    return dsq_sqlite_read_value_format(verification->db, verification->path, name, error);
+}
+
 static bool look_at_record(void *context, enum dsq_record_kind kind, struct dsq_bytes key,
                            struct dsq_bytes value)
 {
@@ -173,6 +179,9 @@ int dsq_sqlite_verify(struct dsq_store *store, const struct dsq_store_progress *
     }
     if (status == DSQ_OK) {
         status = verify_pages(&verification, error);
+    }
+    if (status == DSQ_OK) {
+        status = verify_value_format(&verification, error);
     }
     if (status == DSQ_OK) {
         status = verify_rows(&verification, error);

@@ -49,8 +49,7 @@ static const char create_sql[] = "PRAGMA page_size=" STRING(
                                                                "CREATE TABLE meta(name TEXT "
                                                                "PRIMARY KEY, value);"
                                                                "INSERT INTO meta VALUES('seq', 0), "
-                                                               "('count', 0);"
-                                                               "COMMIT";
+                                                               "('count', 0)";
 
 static const char *const write_sql[DSQ_SQLITE_WRITES] = {
     [DSQ_SQLITE_BEGIN] = "BEGIN IMMEDIATE",
@@ -123,14 +122,26 @@ static int connect_reader(struct dsq_sqlite_store *self, struct dsq_error *error
                               error);
 }
 
-int dsq_sqlite_create_tables(struct sqlite3 *db, bool sealed, const char *path,
-                             struct dsq_error *error)
+/* One transaction: there is no moment at which a file does not say what its values are. */
+static int create(struct sqlite3 *db, const char *value_format)
+{
+    char *sql = value_format != NULL
+                    ? sqlite3_mprintf("%s;INSERT INTO meta VALUES('value_format', %Q);COMMIT",
+                                      create_sql, value_format)
+                    : sqlite3_mprintf("%s;COMMIT", create_sql);
+    int result = sql != NULL ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_NOMEM;
+    sqlite3_free(sql);
+    return result;
+}
+
+int dsq_sqlite_create_tables(struct sqlite3 *db, bool sealed, const char *value_format,
+                             const char *path, struct dsq_error *error)
 {
     if (sealed) {
         int seal_bytes = DSQ_SEAL_BYTES;
         sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &seal_bytes);
     }
-    int result = sqlite3_exec(db, create_sql, NULL, NULL, NULL);
+    int result = create(db, value_format);
     return result == SQLITE_OK ? DSQ_OK
                                : dsq_sqlite_error(db, result, "create the tables", path, error);
 }
@@ -143,7 +154,8 @@ static int create_tables_if_empty(struct dsq_sqlite_store *self, struct dsq_erro
         return dsq_error_set(error, DSQ_ERR_CORRUPT, "the pages of %s were cut off", self->path);
     }
     if (status == DSQ_OK && pages == 0) {
-        status = dsq_sqlite_create_tables(self->db, self->vfs != NULL, self->path, error);
+        status = dsq_sqlite_create_tables(self->db, self->vfs != NULL, self->wanted_format,
+                                          self->path, error);
     }
     return status;
 }
@@ -160,6 +172,17 @@ static int check_format(struct dsq_sqlite_store *self, struct dsq_error *error)
     return status == DSQ_OK
                ? dsq_sqlite_check_format(self->path, application_id, user_version, error)
                : status;
+}
+
+static int check_value_format(struct dsq_sqlite_store *self, struct dsq_error *error)
+{
+    int status = dsq_sqlite_read_value_format(self->db, self->path, self->value_format, error);
+    if (status == DSQ_OK && self->wanted_format != NULL &&
+        strcmp(self->value_format, self->wanted_format) != 0) {
+        status = dsq_error_set(error, DSQ_ERR_FORMAT, "values of %s are stored as '%s', not '%s'",
+                               self->path, self->value_format, self->wanted_format);
+    }
+    return status;
 }
 
 /* SQLite answers a change of the journal mode that it cannot make with the mode that stays. */
@@ -235,13 +258,16 @@ static int prepare_writes(struct dsq_sqlite_store *self, struct dsq_error *error
 typedef int (*open_step)(struct dsq_sqlite_store *self, struct dsq_error *error);
 
 static const open_step writer_steps[] = {
-    connect_writer, create_tables_if_empty, check_format,
-    enter_wal_mode, complete_superblock,    load_meta,
-    watch_wal,      prepare_writes,         NULL,
+    connect_writer, create_tables_if_empty,
+    check_format,   check_value_format,
+    enter_wal_mode, complete_superblock,
+    load_meta,      watch_wal,
+    prepare_writes, NULL,
 };
 
 static const open_step reader_steps[] = {
     connect_reader,
+    check_value_format,
     load_meta,
     NULL,
 };
@@ -458,6 +484,7 @@ static struct dsq_sqlite_store *new_store(const struct dsq_sqlite_options *optio
     self->readonly = options->readonly;
     self->synchronous_normal = options->synchronous_normal;
     self->vault = options->vault;
+    self->wanted_format = options->value_format;
     return self;
 }
 
@@ -485,6 +512,7 @@ int dsq_sqlite_store_open(const char *path, const struct dsq_sqlite_options *opt
         return status;
     }
     self->remove_if_empty = false;
+    self->wanted_format = NULL;
     *store = &self->base;
     return DSQ_OK;
 }

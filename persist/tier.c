@@ -155,6 +155,16 @@ int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error
     return dsq_committer_flush(tier->committer, deadline_ns, error);
 }
 
+int dsq_tier_notify(struct dsq_tier *tier, struct dsq_notice *notice, struct dsq_error *error)
+{
+    return tier->committer != NULL ? dsq_committer_notify(tier->committer, notice, error) : DSQ_OK;
+}
+
+int dsq_tier_watch(struct dsq_tier *tier, struct dsq_error *error)
+{
+    return tier->committer != NULL ? dsq_committer_watch(tier->committer, error) : DSQ_OK;
+}
+
 int dsq_tier_fold(struct dsq_tier *tier, struct dsq_error *error)
 {
     int status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);

@@ -122,6 +122,14 @@ int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor
                   void *context);
 
 /*
+ * dsq_tier_peek for many keys at once: statuses[i] is its status for keys[i], and the visitor is told
+ * first + i.
+ */
+typedef void (*dsq_values_visitor)(void *context, size_t i, const void *value, size_t value_size);
+void dsq_tier_peek_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
+                        size_t first, dsq_values_visitor visitor, void *context, int *statuses);
+
+/*
  * dsq_tier_pin for many keys at once, each by itself: statuses[i] is DSQ_OK with records[i], or
  * DSQ_ABSENT or an error with records[i] NULL.  Returns the first error, described in *error, or
  * DSQ_OK.  Faster than a loop once the hot tier is larger than the caches: the memory that the
@@ -209,6 +217,9 @@ bool dsq_tier_count_if_known(struct dsq_tier *tier, uint64_t *count);
 
 /* deadline_ns of dsq_now_ns, or DSQ_NO_DEADLINE. */
 int dsq_tier_flush(struct dsq_tier *tier, uint64_t deadline_ns, struct dsq_error *error);
+/* See dsq_committer_notify and dsq_committer_watch. */
+int dsq_tier_notify(struct dsq_tier *tier, struct dsq_notice *notice, struct dsq_error *error);
+int dsq_tier_watch(struct dsq_tier *tier, struct dsq_error *error);
 /* Flushes, and waits until kv holds all of it. */
 int dsq_tier_fold(struct dsq_tier *tier, struct dsq_error *error);
 int dsq_tier_resume(struct dsq_tier *tier, struct dsq_error *error);

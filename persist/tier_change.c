@@ -225,7 +225,7 @@ static enum verdict run(struct attempt *attempt, int *status, struct dsq_error *
     if (missed) {
         tier_count_miss(attempt->tier);
     } else {
-        tier_count_hit(attempt->tier);
+        tier_count_hits(attempt->tier, 1);
     }
     if (verdict == VERDICT_FAILED && *status == DSQ_OK) {
         *status = dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a change");

@@ -50,7 +50,8 @@ static inline struct dsq_table *tier_shard(const struct dsq_tier *tier, uint64_t
 /* Whoever returns, depends on or replaces a PENDING record makes it READY first. */
 static inline void tier_settle(struct dsq_tier *tier, struct dsq_record *record)
 {
-    if (tier->committer != NULL && record != NULL) {
+    if (tier->committer != NULL && record != NULL &&
+        DSQ_UNLIKELY(dsq_record_state(record) == DSQ_RECORD_PENDING)) {
         dsq_committer_settle(tier->committer, record);
     }
 }
@@ -59,6 +60,31 @@ static inline void tier_settle(struct dsq_tier *tier, struct dsq_record *record)
 static inline bool tier_must_wait(const struct dsq_tier *tier, const struct dsq_record *record)
 {
     return tier->mode == DSQ_TIER_WRITETHROUGH && dsq_record_state(record) < DSQ_RECORD_DURABLE;
+}
+
+/*
+ * One look at the hot tier, inside a critical section: DSQ_OK with the key's value in *record,
+ * DSQ_ABSENT, or DSQ_WOULD_BLOCK.
+ */
+static inline int tier_glance(struct dsq_tier *tier, uint64_t hash, struct dsq_bytes key,
+                              struct dsq_record **record)
+{
+    struct dsq_record *found = dsq_table_find(tier_shard(tier, hash), hash, key);
+
+    *record = found;
+    if (found == NULL) {
+        /* Asked after the probe: see core/shard_map.h. */
+        return tier_knows_absence(tier) ? DSQ_ABSENT : DSQ_WOULD_BLOCK;
+    }
+    if (found->kind == DSQ_RECORD_LOADING) {
+        return DSQ_WOULD_BLOCK;
+    }
+    dsq_record_touch(found);
+    tier_settle(tier, found);
+    if (tier_must_wait(tier, found)) {
+        return DSQ_WOULD_BLOCK;
+    }
+    return found->kind == DSQ_RECORD_VALUE ? DSQ_OK : DSQ_ABSENT;
 }
 
 /* dsq_record_new, after a record that nobody needs any more has been freed to make place for it. */
@@ -116,11 +142,11 @@ int dsq_tier_outcome(struct dsq_tier *tier, struct dsq_record **record, struct d
 /* Of this thread. */
 struct dsq_tier_stripe *dsq_tier_stripe(struct dsq_tier *tier);
 
-static inline void tier_count_hit(struct dsq_tier *tier)
+static inline void tier_count_hits(struct dsq_tier *tier, uint64_t hits)
 {
     struct dsq_tier_stripe *stripe = dsq_tier_stripe(tier);
     /* Not a read-modify-write: two threads of one stripe may lose a count. */
-    dsq_store_relaxed(&stripe->hits, dsq_load_relaxed(&stripe->hits) + 1);
+    dsq_store_relaxed(&stripe->hits, dsq_load_relaxed(&stripe->hits) + hits);
 }
 
 static inline void tier_count_miss(struct dsq_tier *tier)
@@ -136,6 +162,7 @@ static inline void tier_count_miss(struct dsq_tier *tier)
 struct dsq_write {
     struct dsq_record *record;
     bool durable; /* the caller holds a reference and will wait */
+    bool quiet;   /* a flush will follow: the thread need not be woken for this */
 };
 
 /*

@@ -10,6 +10,52 @@
 /* Keys a run: more misses than a core can have under way, few enough to stay in its first cache. */
 #define RUN_KEYS 32
 
+static void hash_keys(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
+                      uint64_t *hashes)
+{
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = dsq_hash(&tier->secret, keys[i]);
+    }
+}
+
+/* What the hot tier has of a run of keys, shown to the visitor; how many it answers. */
+static size_t peek_run(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
+                       size_t first, dsq_values_visitor visitor, void *context, int *statuses)
+{
+    uint64_t hashes[RUN_KEYS];
+    size_t answered = 0;
+
+    dsq_read_lock();
+    hash_keys(tier, keys, count, hashes);
+    tier_prefetch(tier, hashes, count);
+    for (size_t i = 0; i < count; i++) {
+        struct dsq_record *record;
+
+        statuses[i] = tier_glance(tier, hashes[i], keys[i], &record);
+        answered += statuses[i] != DSQ_WOULD_BLOCK;
+        if (statuses[i] == DSQ_OK) {
+            struct dsq_bytes value = dsq_record_value(record);
+
+            visitor(context, first + i, value.data, value.size);
+        }
+    }
+    dsq_read_unlock();
+    return answered;
+}
+
+void dsq_tier_peek_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
+                        size_t first, dsq_values_visitor visitor, void *context, int *statuses)
+{
+    size_t answered = 0;
+
+    for (size_t i = 0; i < count; i += RUN_KEYS) {
+        size_t run = count - i < RUN_KEYS ? count - i : RUN_KEYS;
+
+        answered += peek_run(tier, keys + i, run, first + i, visitor, context, statuses + i);
+    }
+    tier_count_hits(tier, answered);
+}
+
 struct run {
     struct dsq_tier *tier;
     const struct dsq_bytes *keys;
@@ -25,9 +71,7 @@ static void pin_hot(const struct run *run)
     uint64_t hashes[RUN_KEYS];
 
     dsq_read_lock();
-    for (size_t i = 0; i < run->count; i++) {
-        hashes[i] = dsq_hash(&tier->secret, run->keys[i]);
-    }
+    hash_keys(tier, run->keys, run->count, hashes);
     tier_prefetch(tier, hashes, run->count);
     for (size_t i = 0; i < run->count; i++) {
         bool absent;
@@ -50,7 +94,7 @@ static int settle_outcomes(const struct run *run, struct dsq_error *error)
         if (run->statuses[i] == DSQ_WOULD_BLOCK) {
             run->statuses[i] = dsq_tier_pin(run->tier, run->keys[i], &run->records[i], where);
         } else {
-            tier_count_hit(run->tier);
+            tier_count_hits(run->tier, 1);
             if (run->records[i] != NULL) {
                 run->statuses[i] = dsq_tier_outcome(run->tier, &run->records[i], where);
             }

@@ -6,21 +6,11 @@ int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor
                   void *context)
 {
     uint64_t hash = dsq_hash(&tier->secret, key);
-    int status = DSQ_WOULD_BLOCK;
     struct dsq_record *record;
+    int status;
 
     dsq_read_lock();
-    record = dsq_table_find(tier_shard(tier, hash), hash, key);
-    if (record == NULL) {
-        /* Asked after the probe: see core/shard_map.h. */
-        status = tier_knows_absence(tier) ? DSQ_ABSENT : DSQ_WOULD_BLOCK;
-    } else if (record->kind != DSQ_RECORD_LOADING) {
-        dsq_record_touch(record);
-        tier_settle(tier, record);
-        if (!tier_must_wait(tier, record)) {
-            status = record->kind == DSQ_RECORD_VALUE ? DSQ_OK : DSQ_ABSENT;
-        }
-    }
+    status = tier_glance(tier, hash, key, &record);
     if (status == DSQ_OK && visitor != NULL) {
         struct dsq_bytes value = dsq_record_value(record);
 
@@ -28,7 +18,7 @@ int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor
     }
     dsq_read_unlock();
     if (status != DSQ_WOULD_BLOCK) {
-        tier_count_hit(tier);
+        tier_count_hits(tier, 1);
     }
     return status;
 }
@@ -160,7 +150,7 @@ int dsq_tier_pin(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record 
 
         *record = pin_once(tier, hash, key, &absent);
         if (*record != NULL || absent) {
-            tier_count_hit(tier);
+            tier_count_hits(tier, 1);
             return absent ? DSQ_ABSENT : dsq_tier_outcome(tier, record, error);
         }
         retry = false;

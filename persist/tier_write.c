@@ -43,6 +43,7 @@ int dsq_write_begin(struct dsq_tier *tier, enum dsq_record_kind kind, uint64_t h
     int status;
 
     write->durable = tier->mode == DSQ_TIER_WRITETHROUGH && patience != DSQ_SUBMITS;
+    write->quiet = tier->mode == DSQ_TIER_WRITETHROUGH && patience == DSQ_SUBMITS;
     if (tier->readonly) {
         return dsq_error_set(error, DSQ_ERR_READONLY, "the store was opened read-only");
     }
@@ -88,6 +89,15 @@ static int renew(struct dsq_tier *tier, struct dsq_write *write)
     return write->record != NULL ? DSQ_EXISTS : DSQ_ERR_NOMEM;
 }
 
+static void push(struct dsq_tier *tier, const struct dsq_write *write)
+{
+    if (write->quiet) {
+        dsq_committer_push_quietly(tier->committer, write->record);
+    } else {
+        dsq_committer_push(tier->committer, write->record);
+    }
+}
+
 int dsq_write_try(struct dsq_tier *tier, struct dsq_table *shard, struct dsq_place *place,
                   struct dsq_write *write)
 {
@@ -96,7 +106,7 @@ int dsq_write_try(struct dsq_tier *tier, struct dsq_table *shard, struct dsq_pla
     tier_settle(tier, replaced);
     dsq_perturb();
     if (tier->committer != NULL) {
-        dsq_committer_push(tier->committer, write->record);
+        push(tier, write);
         dsq_perturb();
     }
     if (!dsq_table_publish(shard, place, write->record)) {

@@ -38,6 +38,7 @@ LINEARIZE_WHOLE = "linearize --threads 4 --keys 16 --capacity 4 --whole 32 --mod
 LINEARIZE_KILL_THROUGH = "linearize --threads 4 --keys 4 --kill 20 --mode writethrough"
 LINEARIZE_KILL_LAZY = "linearize --threads 4 --keys 16 --operations 4000 --kill 10 --mode lazy"
 QUEUE = "queue_order --threads 4"
+NOTIFY = "notify --threads 4"
 RECLAIM = "reclaim_age --threads 4 --cap 65536"
 CRASH_LAZY = "crash --threads 4 --rounds 100000 --mode lazy"
 CRASH_THROUGH = "crash --threads 4 --rounds 100000 --mode writethrough"
@@ -50,9 +51,10 @@ TAMPERING = "tests/test_bindings_tampering"
 SEALED = "tests/test_persist_sealed"
 SEALER = "tests/test_crypto_sealer"
 KEYRING = "tests/test_crypto_keyring"
+NOTICES = "tests/test_persist_notify"
 # Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
 SCHEDULES = "tests/test_core_schedules"
-UNIT_TESTS = (SCHEDULES, TAMPERING, SEALED, SEALER, KEYRING)
+UNIT_TESTS = (SCHEDULES, TAMPERING, SEALED, SEALER, KEYRING, NOTICES)
 
 
 @dataclasses.dataclass
@@ -125,7 +127,7 @@ static int read_row("""),
     Mutant("pushed-after-publishing", "a record is published first and queued afterwards",
            [("persist/tier_write.c",
              """    if (tier->committer != NULL) {
-        dsq_committer_push(tier->committer, write->record);
+        push(tier, write);
         dsq_perturb();
     }
     if (!dsq_table_publish(shard, place, write->record)) {
@@ -136,7 +138,7 @@ static int read_row("""),
     }
     dsq_perturb();
     if (tier->committer != NULL) {
-        dsq_committer_push(tier->committer, write->record);
+        push(tier, write);
     }""")],
            [LINEARIZE_CROWDED, CRASH_LAZY]),
     Mutant("replaced-not-settled", "a PENDING record is replaced without being made READY",
@@ -413,6 +415,52 @@ static int sort_some(""")],
     }
     return (struct dsq_mpsc_node *)entry;""")],
            [QUEUE]),
+    Mutant("mailbox-read-after-taking", "a mailbox is emptied first and its descriptor read afterwards",
+           [("core/mailbox.c",
+             """    uint64_t writes;
+
+""",
+             """    uint64_t writes;
+
+    mailbox->taken = turn_round(dsq_exchange_acq_rel(&mailbox->head, NULL));
+    dsq_perturb();
+"""),
+            ("core/mailbox.c",
+             """    dsq_perturb();
+    mailbox->taken = turn_round(dsq_exchange_acq_rel(&mailbox->head, NULL));
+}""",
+             """}""")],
+           [NOTIFY]),
+    Mutant("failure-told-once", "a marker that is queued after the store has failed is told nothing",
+           [("persist/committer_thread.c",
+             """    set_state(committer, DSQ_COMMITTER_FAILED);
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->work);
+
+        dsq_batch_fail_notices(committer, &committer->error);
+""",
+             """    dsq_batch_fail_notices(committer, &committer->error);
+    set_state(committer, DSQ_COMMITTER_FAILED);
+    for (;;) {
+        uint32_t ticket = dsq_event_ticket(&committer->work);
+
+""")],
+           [NOTICES], build="unit"),
+    Mutant("quiet-record-unwaited", "who waits for a record that was pushed quietly does not wake the thread",
+           [("persist/committer.c",
+             """    wake_for_quiet(committer);
+    dsq_add_relaxed""",
+             """    (void)wake_for_quiet;
+    dsq_add_relaxed""")],
+           [NOTICES], build="unit"),
+    Mutant("carried-not-told", "what is taken from the queue of a failed store is not said to be carried",
+           [("persist/committer_batch.c",
+             """        committer->cut_short = true;
+        dsq_store_seq_cst(&committer->carrying, true);
+""",
+             """        committer->cut_short = true;
+""")],
+           [NOTICES], build="unit"),
     Mutant("queue-taken-in-two-steps", "a push between the look at the queue and its emptying is lost",
            [("core/mpsc.c",
              """    ck_stack_entry_t *entry = ck_stack_batch_pop_upmc(&queue->stack);

@@ -103,8 +103,17 @@ static int append(dsq_batch *batch, struct dsq_bytes key, struct dsq_bytes value
     return DSQ_OK;
 }
 
+static int check_operation(const struct dsq_operation *operation, struct dsq_error *error)
+{
+    int status = dsq_check_bytes(operation->key, DSQ_KEY_SIZE_MAX, "key", error);
+
+    return status == DSQ_OK ? dsq_check_bytes(operation->value, DSQ_VALUE_SIZE_MAX, "value", error)
+                            : status;
+}
+
 static int add(dsq_batch *batch, struct dsq_bytes key, struct dsq_bytes value, bool is_delete)
 {
+    struct dsq_operation operation = {.key = key, .value = value};
     struct dsq_error error = {0};
     int status;
 
@@ -113,10 +122,7 @@ static int add(dsq_batch *batch, struct dsq_bytes key, struct dsq_bytes value, b
     }
     status = dsq_handle_enter(batch->db);
     if (status == DSQ_OK) {
-        status = dsq_check_bytes(key, DSQ_KEY_SIZE_MAX, "key", &error);
-    }
-    if (status == DSQ_OK) {
-        status = dsq_check_bytes(value, DSQ_VALUE_SIZE_MAX, "value", &error);
+        status = check_operation(&operation, &error);
     }
     if (status == DSQ_OK) {
         status = append(batch, key, value, is_delete);
@@ -190,4 +196,32 @@ void dsq_batch_destroy(dsq_batch *batch)
         free(batch->operations);
         free(batch);
     }
+}
+
+int dsq_multi_write(dsq_db *db, const struct dsq_entry *entries, size_t count)
+{
+    struct dsq_operation *operations = NULL;
+    struct dsq_error error = {0};
+    int status = dsq_handle_enter(db);
+
+    if (count != 0 && entries == NULL) {
+        return DSQ_ERR_INVALID;
+    }
+    if (status == DSQ_OK && count != 0) {
+        operations = calloc(count, sizeof *operations);
+        status = operations != NULL ? DSQ_OK : DSQ_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count && status == DSQ_OK; i++) {
+        operations[i] = (struct dsq_operation){
+            .key = {entries[i].key, entries[i].key_size},
+            .value = {entries[i].value, entries[i].value_size},
+            .is_delete = entries[i].is_delete != 0,
+        };
+        status = check_operation(&operations[i], &error);
+    }
+    if (status == DSQ_OK) {
+        status = dsq_tier_apply(db->tier, operations, count, &error);
+    }
+    free(operations);
+    return dsq_handle_leave(db, status, &error);
 }

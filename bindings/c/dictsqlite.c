@@ -42,9 +42,9 @@ int dsq_handle_enter(dsq_db *db)
     return dsq_load_acquire(&db->closing) ? DSQ_ERR_CLOSED : DSQ_OK;
 }
 
-int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error)
+int dsq_handle_fail(dsq_db *db, int status, struct dsq_error *error)
 {
-    if (status < 0 && db != NULL && status != DSQ_ERR_FORKED) {
+    if (db != NULL && status != DSQ_ERR_FORKED) {
         if (error->status != status) {
             dsq_error_set(error, status, "%s", dsq_status_sentence(status));
         }
@@ -163,12 +163,35 @@ static int open_store(const char *path, const struct dsq_options *options, struc
         .must_exist = options->must_exist != 0,
         .synchronous_normal = options->synchronous == DSQ_SYNCHRONOUS_NORMAL,
         .vault = vault,
+        .value_format = options->value_format,
     };
 
     if (path == NULL || path[0] == '\0') {
         return dsq_error_set(error, DSQ_ERR_INVALID, "a persistent store needs a path");
     }
     return dsq_sqlite_store_open(path, &sqlite, store, error);
+}
+
+_Static_assert(sizeof((dsq_db *)NULL)->value_format > DSQ_SQLITE_VALUE_FORMAT_BYTES_MAX, "fits");
+
+static int check_value_format(const char *name, struct dsq_error *error)
+{
+    return name == NULL || dsq_sqlite_is_value_format(name)
+               ? DSQ_OK
+               : dsq_error_set(error, DSQ_ERR_INVALID,
+                               "value_format must be 1 to %zu characters of printable ASCII",
+                               DSQ_VALUE_FORMAT_SIZE_MAX);
+}
+
+static void keep_value_format(dsq_db *db, const struct dsq_store *store, const char *wanted)
+{
+    const char *name = wanted != NULL ? wanted : DSQ_VALUE_FORMAT_BYTES;
+    strcpy(db->value_format, store != NULL ? dsq_sqlite_store_value_format(store) : name);
+}
+
+const char *dsq_value_format(const dsq_db *db)
+{
+    return db != NULL ? db->value_format : NULL;
 }
 
 static int open_tier(const char *path, const struct dsq_options *options, dsq_db *db,
@@ -178,6 +201,9 @@ static int open_tier(const char *path, const struct dsq_options *options, dsq_db
     struct dsq_store *store = NULL;
     int status = configure(options, path, &config, error);
 
+    if (status == DSQ_OK) {
+        status = check_value_format(options->value_format, error);
+    }
     if (status == DSQ_OK && config.mode == DSQ_TIER_MEMORY && options->password != NULL) {
         status = dsq_error_set(error, DSQ_ERR_INVALID,
                                "a password has nothing to protect in memory mode");
@@ -191,6 +217,7 @@ static int open_tier(const char *path, const struct dsq_options *options, dsq_db
     if (status != DSQ_OK) {
         return status;
     }
+    keep_value_format(db, store, options->value_format);
     status = dsq_tier_open(&config, store, &db->tier, error);
     if (status != DSQ_OK && store != NULL) {
         (void)store->ops->close(store, NULL);

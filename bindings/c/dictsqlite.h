@@ -67,8 +67,10 @@ extern "C" {
 #define DSQ_KEY_SIZE_MAX ((size_t)64 * 1024)
 #define DSQ_VALUE_SIZE_MAX ((size_t)512 * 1024 * 1024)
 #define DSQ_PASSWORD_SIZE_MAX ((size_t)1024)
+#define DSQ_VALUE_FORMAT_SIZE_MAX ((size_t)64)
 #define DSQ_UNBOUNDED UINT64_MAX
 
+#define DSQ_VALUE_FORMAT_BYTES "bytes"
 #define DSQ_DEFAULT_HOT_CAPACITY 1000000
 #define DSQ_DEFAULT_QUEUE_BYTES ((uint64_t)64 * 1024 * 1024)
 #define DSQ_DEFAULT_FLUSH_INTERVAL_MS 100
@@ -79,6 +81,7 @@ extern "C" {
 typedef struct dsq_db dsq_db;
 typedef struct dsq_batch dsq_batch;
 typedef struct dsq_cursor dsq_cursor;
+typedef struct dsq_mailbox dsq_notifier;
 
 enum dsq_persist_mode {
     DSQ_MODE_DEFAULT = 0, /* writethrough */
@@ -122,6 +125,13 @@ struct dsq_options {
     uint64_t kdf_operations; /* 2 to 64; default 3 */
     uint64_t kdf_memory;     /* 19 MiB to 1 GiB; default 64 MiB */
     int cipher;              /* enum dsq_cipher: of a file that is created */
+    /*
+     * The name of what the values are, for programs that encode them: 1 to DSQ_VALUE_FORMAT_SIZE_MAX
+     * bytes of printable ASCII.  A file that is created records it, and keeps it; a file with another is
+     * refused; one that records nothing has DSQ_VALUE_FORMAT_BYTES.  NULL: any file; a new one records
+     * nothing.
+     */
+    const char *value_format;
     struct dsq_error *error; /* where dsq_open describes its failure; may be NULL; not kept */
 };
 
@@ -141,13 +151,20 @@ DSQ_API const char *dsq_strstatus(int status);
  * DSQ_ERR_LOCKED    another handle, of this or another process, has the file open
  * DSQ_ERR_CANTOPEN  it is missing (must_exist), a directory, or may not be opened
  * DSQ_ERR_READONLY  it, or its directory, cannot be written and readonly was not asked for
- * DSQ_ERR_FORMAT    it is no database, not of this library, or of a newer format; not touched
+ * DSQ_ERR_FORMAT    it is no database, not of this library, or of a newer format; not touched.  Or its
+ *                   value_format is another; nothing of what it holds changes
  * DSQ_ERR_PASSWORD  it is encrypted and the password wrong or missing; or it is plain and there is a
  *                   password; not touched
  * DSQ_ERR_CORRUPT, DSQ_ERR_IO, DSQ_ERR_FULL, DSQ_ERR_NOMEM; DSQ_ERR_UNSUPPORTED
  */
 DSQ_API DSQ_MUST_CHECK int dsq_open(const char *path, const struct dsq_options *options,
                                     dsq_db **db);
+
+/*
+ * The value_format that the file records, DSQ_VALUE_FORMAT_BYTES if none; in memory mode the option's.
+ * Lives as long as the handle.  NULL if db is.
+ */
+DSQ_API const char *dsq_value_format(const dsq_db *db);
 
 /*
  * Commits all that was written, leaves a file that any SQLite program reads, and frees the handle.
@@ -193,8 +210,9 @@ DSQ_API int dsq_put_nowait(dsq_db *db, const void *key, size_t key_size, const v
 /*
  * As dsq_put_nowait, but in writethrough mode, too: it is done, visible and in its place among the
  * writes, when this returns DSQ_OK, and on disk once a dsq_flush has returned that began after it.
- * For programs that wait for many writes at a time (event loops).  Whoever reads the value in
- * writethrough mode waits for its commit, as always.
+ * For programs that wait for many writes at a time (event loops).  In writethrough mode it does not
+ * wake the library's thread: what flushes or closes, writes otherwise, or reads the value does, and waits
+ * for its commit, as always.
  */
 DSQ_API int dsq_submit_put(dsq_db *db, const void *key, size_t key_size, const void *value,
                            size_t value_size);
@@ -316,6 +334,15 @@ DSQ_API int dsq_peek(dsq_db *db, const void *key, size_t key_size, dsq_visitor v
                      void *context);
 
 /*
+ * dsq_peek for many keys, with the memory fetched as by dsq_multi_get: statuses[i] is what dsq_peek
+ * would return for keys[i], and the visitor, which must be given, is told i.  Returns DSQ_OK; a key
+ * that is invalid or too long refuses the whole call.
+ */
+typedef void (*dsq_multi_visitor)(void *context, size_t i, const void *value, size_t value_size);
+DSQ_API DSQ_MUST_CHECK int dsq_multi_peek(dsq_db *db, const struct dsq_key *keys, size_t count,
+                                          dsq_multi_visitor visitor, void *context, int *statuses);
+
+/*
  * A batch: puts and deletes that reach the disk as one unit, all or none after a crash.  For
  * concurrent readers they become visible one by one.  Of several operations on one key the last
  * counts.  Batches hold copies of keys and values and can be committed again.
@@ -332,6 +359,22 @@ DSQ_API size_t dsq_batch_count(const dsq_batch *batch);
 DSQ_API void dsq_batch_clear(dsq_batch *batch);
 DSQ_API int dsq_batch_commit(dsq_batch *batch);
 DSQ_API void dsq_batch_destroy(dsq_batch *batch); /* before dsq_close; batch may be NULL */
+
+/* A put or a delete of dsq_multi_write. */
+struct dsq_entry {
+    const void *key;
+    size_t key_size;
+    const void *value; /* of a put */
+    size_t value_size;
+    int is_delete;
+};
+
+/*
+ * Does what dsq_batch_commit does for a batch of these operations, without a copy of them in between.
+ * DSQ_ERR_TOO_BIG also if a key or value is over its limit; then nothing is done.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_multi_write(dsq_db *db, const struct dsq_entry *entries,
+                                           size_t count);
 
 /* Which keys a cursor visits; zeroed: all.  Copied by dsq_cursor_open. */
 struct dsq_range {
@@ -381,6 +424,51 @@ DSQ_API DSQ_MUST_CHECK int dsq_is_empty(dsq_db *db, int *empty);
  * otherwise        the first error of the failed commit, for every caller until dsq_resume
  */
 DSQ_API DSQ_MUST_CHECK int dsq_flush(dsq_db *db, int64_t timeout_ms);
+
+/*
+ * A notifier says by a descriptor that flushes have ended, for programs that wait with poll, epoll or
+ * an event loop: one a loop serves any number of flushes, threads and stores.  dsq_notifier_take
+ * and dsq_notifier_destroy are for one thread at a time, the one whose loop it is.
+ *
+ * dsq_notifier_new: DSQ_ERR_NOMEM, out of memory or of descriptors.
+ * dsq_notifier_descriptor: an eventfd, readable when there is something to take; the notifier's: not to
+ * be read, written or closed.
+ * dsq_notifier_take: hands out up to capacity completions, the oldest first, and returns how many.  If it
+ * fills the array, call it again: the descriptor announces only what comes later.
+ * dsq_notifier_destroy: nobody will be told any more; flushes under way go on.  notifier may be NULL.
+ * In a forked child an inherited notifier has nothing to take, and is destroyed as in the parent.
+ */
+struct dsq_completion {
+    uint64_t token;
+    struct dsq_error error; /* status DSQ_OK, or why not all of it is known to be on disk */
+};
+DSQ_API DSQ_MUST_CHECK int dsq_notifier_new(dsq_notifier **notifier);
+DSQ_API int dsq_notifier_descriptor(const dsq_notifier *notifier);
+DSQ_API size_t dsq_notifier_take(dsq_notifier *notifier, struct dsq_completion *completions,
+                                 size_t capacity);
+DSQ_API void dsq_notifier_destroy(dsq_notifier *notifier);
+
+/*
+ * As dsq_flush, without waiting.
+ *
+ * DSQ_OK           all that was acknowledged before is on disk: no completion follows
+ * DSQ_WOULD_BLOCK  one completion with this token follows: with DSQ_OK once it is on disk; with the
+ *                  first error if the store fails before (the outcome of what was under way is
+ *                  unknown until dsq_resume); with DSQ_ERR_CLOSED if dsq_abandon comes before
+ * DSQ_ERR_NOMEM, and the errors of a store that has failed: none follows
+ *
+ * It cannot be called off; who has lost interest forgets the token.  dsq_close completes what is under
+ * way; completions can be taken after it.  The library's thread only puts a completion on a
+ * lock-free list, and writes the descriptor if that was empty.
+ */
+DSQ_API DSQ_MUST_CHECK int dsq_flush_notify(dsq_db *db, dsq_notifier *notifier, uint64_t token);
+
+/*
+ * Looks whether the library's thread is alive, as waiting calls do four times a second: if it has died,
+ * the store fails and completions say so.  For programs that wait by notifiers alone, now and then.
+ * DSQ_OK, or the error with which the store has failed.
+ */
+DSQ_API int dsq_watch(dsq_db *db);
 
 /*
  * After a failure: accepts writes again and tries the failed commit once more, keeping what it

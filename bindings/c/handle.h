@@ -14,7 +14,8 @@
 
 struct dsq_db {
     struct dsq_tier *tier;
-    struct dsq_vault *vault;  /* NULL: not encrypted */
+    struct dsq_vault *vault; /* NULL: not encrypted */
+    char value_format[DSQ_VALUE_FORMAT_SIZE_MAX + 1];
     uint64_t fork_generation; /* of the process that opened it */
     _Atomic bool closing;
     _Atomic int64_t pins; /* views and cursors that are open */
@@ -37,7 +38,12 @@ int dsq_handle_copy_out(dsq_db *db, struct dsq_record *record, int status, void 
                         size_t *value_size);
 
 /* Keeps *error, completed if it does not describe the status, as the last error; returns status. */
-int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error);
+int dsq_handle_fail(dsq_db *db, int status, struct dsq_error *error);
+
+static inline int dsq_handle_leave(dsq_db *db, int status, struct dsq_error *error)
+{
+    return status < 0 ? dsq_handle_fail(db, status, error) : status;
+}
 
 /* The vault that options ask for; NULL if they have no password. */
 int dsq_make_vault(const struct dsq_options *options, struct dsq_vault **vault,

@@ -147,17 +147,53 @@ static int check_keys(const struct dsq_key *keys, size_t count, struct dsq_error
     return status;
 }
 
+/* NULLs where none may be, what keeps the handle from use, and keys that cannot be. */
+static int enter_with_keys(dsq_db *db, const struct dsq_key *keys, size_t count,
+                           struct dsq_error *error)
+{
+    int status = dsq_handle_enter(db);
+
+    if (status == DSQ_OK && count != 0 && keys == NULL) {
+        status = DSQ_ERR_INVALID;
+    }
+    return status == DSQ_OK ? check_keys(keys, count, error) : status;
+}
+
+/* The keys of one run as the tier takes them. */
+static void take_keys(const struct dsq_key *keys, size_t count, struct dsq_bytes *taken)
+{
+    for (size_t i = 0; i < count; i++) {
+        taken[i] = (struct dsq_bytes){keys[i].data, keys[i].size};
+    }
+}
+
+int dsq_multi_peek(dsq_db *db, const struct dsq_key *keys, size_t count, dsq_multi_visitor visitor,
+                   void *context, int *statuses)
+{
+    struct dsq_error error = {0};
+    int status = enter_with_keys(db, keys, count, &error);
+
+    if (count != 0 && (visitor == NULL || statuses == NULL)) {
+        return DSQ_ERR_INVALID;
+    }
+    for (size_t i = 0; status == DSQ_OK && i < count; i += MULTI_KEYS) {
+        struct dsq_bytes taken[MULTI_KEYS];
+        size_t run = count - i < MULTI_KEYS ? count - i : MULTI_KEYS;
+
+        take_keys(keys + i, run, taken);
+        dsq_tier_peek_many(db->tier, taken, run, i, visitor, context, statuses + i);
+    }
+    return dsq_handle_leave(db, status, &error);
+}
+
 int dsq_multi_get(dsq_db *db, const struct dsq_key *keys, size_t count, struct dsq_view *views,
                   int *statuses)
 {
     struct dsq_error error = {0};
-    int first = dsq_handle_enter(db);
+    int first = enter_with_keys(db, keys, count, &error);
 
     if (count != 0 && (keys == NULL || views == NULL || statuses == NULL)) {
         return DSQ_ERR_INVALID;
-    }
-    if (first == DSQ_OK) {
-        first = check_keys(keys, count, &error);
     }
     for (size_t i = 0; i < count; i++) {
         views[i] = (struct dsq_view){0};
@@ -172,9 +208,7 @@ int dsq_multi_get(dsq_db *db, const struct dsq_key *keys, size_t count, struct d
         size_t run = count - i < MULTI_KEYS ? count - i : MULTI_KEYS;
         int status;
 
-        for (size_t j = 0; j < run; j++) {
-            taken[j] = (struct dsq_bytes){keys[i + j].data, keys[i + j].size};
-        }
+        take_keys(keys + i, run, taken);
         status =
             view_many(db, taken, run, views + i, statuses + i, first == DSQ_OK ? &error : &later);
         first = first == DSQ_OK ? status : first;

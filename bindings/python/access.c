@@ -1,6 +1,6 @@
 #include "bindings/python/access.h"
 
-#include "bindings/python/convert.h"
+#include "bindings/python/codec_change.h"
 
 /* A look at the hot tier: the value as bytes, unless it is large or memory ran out. */
 struct glance {
@@ -54,7 +54,7 @@ static PyObject *get_waiting(struct dsq_py_db *self, const struct dsq_py_key *ke
     return bytes;
 }
 
-PyObject *dsq_py_get(struct dsq_py_db *self, PyObject *key_object)
+PyObject *dsq_py_get_bytes(struct dsq_py_db *self, PyObject *key_object)
 {
     struct dsq_py_key key;
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
@@ -112,7 +112,7 @@ int dsq_py_set(struct dsq_py_db *self, PyObject *key_object, PyObject *value_obj
 {
     struct dsq_py_key key;
     struct dsq_py_value value;
-    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_acquire(value_object, &value)) {
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_take(self, value_object, &value)) {
         return -1;
     }
     int result = -1;
@@ -170,6 +170,9 @@ static PyObject *take_copy(struct dsq_py_db *self, void *copy, size_t size)
 
 PyObject *dsq_py_pop(struct dsq_py_db *self, PyObject *key_object)
 {
+    if (self->codec != NULL) {
+        return dsq_py_codec_pop(self, key_object);
+    }
     struct dsq_py_key key;
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
         return NULL;
@@ -211,10 +214,10 @@ PyObject *dsq_py_setdefault(struct dsq_py_db *self, PyObject *key_object, PyObje
         return existing;
     }
     struct dsq_py_key key;
-    PyObject *bytes = dsq_py_value_bytes(value);
+    PyObject *bytes = dsq_py_value_encoded(self, value);
     PyObject *result = NULL;
     if (bytes != NULL && dsq_py_key_get(key_object, &key) && dsq_py_ready(self)) {
-        result = get_or_put(self, &key, bytes);
+        result = dsq_py_value_decoded(self, key_object, get_or_put(self, &key, bytes));
     }
     Py_XDECREF(bytes);
     return result;

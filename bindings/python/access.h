@@ -8,13 +8,20 @@
 #ifndef DSQ_PYTHON_ACCESS_H
 #define DSQ_PYTHON_ACCESS_H
 
+#include "bindings/python/codec.h"
 #include "bindings/python/handle.h"
 
 /* From this size on, copying takes long enough to let other threads run meanwhile. */
 #define DSQ_PY_LARGE_BYTES ((size_t)64 * 1024)
 
-/* A new reference to the value; NULL without an exception if the key is absent. */
-PyObject *dsq_py_get(struct dsq_py_db *self, PyObject *key);
+/* A new reference to the bytes of the value; NULL without an exception if the key is absent. */
+PyObject *dsq_py_get_bytes(struct dsq_py_db *self, PyObject *key);
+
+/* The same of the value itself. */
+static inline PyObject *dsq_py_get(struct dsq_py_db *self, PyObject *key)
+{
+    return dsq_py_value_decoded(self, key, dsq_py_get_bytes(self, key));
+}
 
 /* 1, 0, or -1 with an exception. */
 int dsq_py_contains(struct dsq_py_db *self, PyObject *key);

@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "bindings/python/convert.h"
+#include "bindings/python/codec.h"
+#include "bindings/python/codec_change.h"
 
 /* Bytes of the longest number that fits 64 bits, its final zero included. */
 #define NUMBER_TEXT_BYTES sizeof "-9223372036854775808"
@@ -26,7 +27,7 @@ PyObject *dsq_py_add(struct dsq_py_db *self, PyObject *key_object, PyObject *val
 {
     struct dsq_py_key key;
     struct dsq_py_value value;
-    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_acquire(value_object, &value)) {
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_take(self, value_object, &value)) {
         return NULL;
     }
     PyObject *result = NULL;
@@ -68,6 +69,9 @@ static bool acquire_optional(PyObject *object, struct dsq_py_value *value)
 PyObject *dsq_py_compare_and_swap(struct dsq_py_db *self, PyObject *key_object,
                                   PyObject *old_object, PyObject *new_object)
 {
+    if (self->codec != NULL) {
+        return dsq_py_codec_compare_and_swap(self, key_object, old_object, new_object);
+    }
     struct dsq_py_key key;
     struct dsq_py_value old, new;
     if (!dsq_py_key_get(key_object, &key) || !acquire_optional(old_object, &old)) {
@@ -196,6 +200,9 @@ PyObject *dsq_py_increment(struct dsq_py_db *self, PyObject *key, PyObject *delt
     if (!dsq_py_key_get(key, &what.key) || !parse_integer("delta", delta, &what.delta) ||
         !parse_integer("default", fallback, &what.fallback)) {
         return NULL;
+    }
+    if (self->codec != NULL) {
+        return dsq_py_codec_increment(self, key, what.delta, what.fallback);
     }
     while (result == RACED) {
         if (PyErr_CheckSignals() < 0 || !dsq_py_ready(self)) {

@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include "bindings/python/access.h"
+#include "bindings/python/codec.h"
 #include "bindings/python/handle.h"
 #include "bindings/python/iterator.h"
 #include "bindings/python/mapping.h"
@@ -45,7 +46,11 @@ static int db_init(PyObject *object, PyObject *args, PyObject *kwargs)
     bool reopens =
         options.native.password == NULL && options.native.persist_mode != DSQ_MODE_MEMORY;
     PyObject *recipe = reopens ? dsq_py_recipe_new(args, kwargs) : NULL;
-    int result = reopens && recipe == NULL ? -1 : dsq_py_open(self, &options);
+    bool is_ready = (!reopens || recipe != NULL) &&
+                    (dsq_py_codec_follows_file(&options.values) ||
+                     dsq_py_codec_new(self->module, &options.values, NULL, &options.codec));
+    int result = is_ready ? dsq_py_open(self, &options) : -1;
+    dsq_py_codec_free(options.codec);
     dsq_py_options_release(&options);
     if (result == 0) {
         self->recipe = recipe;
@@ -60,13 +65,14 @@ static int db_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(db_of(self)->path);
     Py_VISIT(db_of(self)->recipe);
-    return 0;
+    return dsq_py_codec_traverse(db_of(self)->codec, visit, arg);
 }
 
 static int db_clear(PyObject *self)
 {
     Py_CLEAR(db_of(self)->path);
     Py_CLEAR(db_of(self)->recipe);
+    dsq_py_codec_clear(db_of(self)->codec);
     return 0;
 }
 
@@ -103,6 +109,7 @@ static void db_dealloc(PyObject *object)
     dsq_py_dispose(self);
     dsq_py_handle_fini(self);
     db_clear(object);
+    dsq_py_codec_free(self->codec);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -152,8 +159,16 @@ static PyObject *db_get_closed(PyObject *self, void *closure)
     return PyBool_FromLong(db_of(self)->phase != DSQ_PY_OPEN);
 }
 
+static PyObject *db_get_storage_mode(PyObject *self, void *closure)
+{
+    (void)closure;
+    const char *name = db_of(self)->storage_mode;
+    return name[0] != '\0' ? PyUnicode_FromString(name) : dsq_py_raise_closed(db_of(self));
+}
+
 static PyGetSetDef db_properties[] = {
     {"closed", db_get_closed, NULL, "Whether the store is not open.", NULL},
+    {"storage_mode", db_get_storage_mode, NULL, "What the file says that its values are.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -2,14 +2,14 @@
 
 #include "bindings/python/errors.h"
 #include "bindings/python/password.h"
+#include "bindings/python/progress.h"
 
 const char dsq_py_encrypt_doc[] =
     "encrypt($module, /, db_path, password, progress=None)\n--\n\n"
     "Encrypt the plain file at db_path with a password (str or bytes, 1 to 1024 bytes), in place.\n"
     "The file is written anew beside itself and then takes its own place: after an error or a\n"
-    "crash it is what it was.  Nobody may have it open.  What it was may stay readable in the "
-    "free\n"
-    "space of the disk.\n"
+    "crash it is what it was.  Nobody may have it open.  What it was may stay readable in the\n"
+    "free space of the disk.\n"
     "progress: None, or called as progress(done, total) in pages; a false answer but None, or an\n"
     "exception, cancels.\n"
     "Raises PasswordError if it is encrypted, LockedError, FormatError, CorruptError,\n"
@@ -59,12 +59,7 @@ static int report(void *context, uint64_t done, uint64_t total)
     struct conversion *conversion = context;
     PyEval_RestoreThread(conversion->thread);
     bool goes_on = PyErr_CheckSignals() == 0;
-    if (goes_on && conversion->progress != Py_None) {
-        PyObject *answer = PyObject_CallFunction(
-            conversion->progress, "KK", (unsigned long long)done, (unsigned long long)total);
-        goes_on = answer == Py_None || (answer != NULL && PyObject_IsTrue(answer) > 0);
-        Py_XDECREF(answer);
-    }
+    goes_on = goes_on && dsq_py_progress_call(conversion->progress, done, total);
     conversion->thread = PyEval_SaveThread();
     return !goes_on;
 }
@@ -103,10 +98,7 @@ static PyObject *parse_and_convert(PyObject *module, PyObject *args, PyObject *k
         return NULL;
     }
     PyObject *result = NULL;
-    if (progress != Py_None && !PyCallable_Check(progress)) {
-        PyErr_Format(PyExc_TypeError, "progress must be callable or None, not %.200s",
-                     Py_TYPE(progress)->tp_name);
-    } else if (dsq_py_password_take(&taken, "password", password)) {
+    if (dsq_py_progress_check(progress) && dsq_py_password_take(&taken, "password", password)) {
         result = convert(module, run, encoded, &taken, progress);
         dsq_py_password_release(&taken);
     }

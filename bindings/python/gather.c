@@ -1,5 +1,7 @@
 #include "bindings/python/gather.h"
 
+#include "bindings/python/codec.h"
+
 /* What a record is taken to need in the queue besides its key and value. */
 #define RECORD_OVERHEAD_BYTES 128
 #define FIRST_CAPACITY 64
@@ -22,30 +24,30 @@ void dsq_py_gather_fini(struct dsq_py_gathering *g)
     g->capacity = 0;
 }
 
-static int add_to_batch(dsq_batch *batch, const struct dsq_py_entry *entry)
+static struct dsq_entry entry_of(const struct dsq_py_entry *entry)
 {
+    struct dsq_entry native = {.key = entry->key.data, .key_size = entry->key.size};
     if (entry->value == NULL) {
-        return dsq_batch_delete(batch, entry->key.data, entry->key.size);
+        native.is_delete = 1;
+    } else {
+        native.value = PyBytes_AS_STRING(entry->value);
+        native.value_size = (size_t)PyBytes_GET_SIZE(entry->value);
     }
-    return dsq_batch_put(batch, entry->key.data, entry->key.size, PyBytes_AS_STRING(entry->value),
-                         (size_t)PyBytes_GET_SIZE(entry->value));
+    return native;
 }
 
 /* Without the GIL. */
-static int commit_batch(dsq_db *db, const struct dsq_py_gathering *g)
+static int write_all(dsq_db *db, const struct dsq_py_gathering *g)
 {
-    dsq_batch *batch;
-    int status = dsq_batch_new(db, &batch);
-    if (status != DSQ_OK) {
-        return status;
+    struct dsq_entry *entries = PyMem_RawMalloc(g->count * sizeof *entries);
+    if (entries == NULL) {
+        return DSQ_ERR_NOMEM;
     }
-    for (size_t i = 0; i < g->count && status == DSQ_OK; i++) {
-        status = add_to_batch(batch, &g->entries[i]);
+    for (size_t i = 0; i < g->count; i++) {
+        entries[i] = entry_of(&g->entries[i]);
     }
-    if (status == DSQ_OK) {
-        status = dsq_batch_commit(batch);
-    }
-    dsq_batch_destroy(batch);
+    int status = dsq_multi_write(db, entries, g->count);
+    PyMem_RawFree(entries);
     return status;
 }
 
@@ -54,7 +56,7 @@ static int store(dsq_db *db, const struct dsq_py_gathering *g)
 {
     const struct dsq_py_entry *only = &g->entries[0];
     if (g->count != 1) {
-        return commit_batch(db, g);
+        return write_all(db, g);
     }
     if (only->value == NULL) {
         return dsq_delete(db, only->key.data, only->key.size);
@@ -121,7 +123,7 @@ bool dsq_py_gather_put(struct dsq_py_gathering *g, PyObject *key, PyObject *valu
         return false;
     }
     Py_INCREF(key);
-    entry.value = dsq_py_value_bytes(value);
+    entry.value = dsq_py_value_encoded(g->db, value);
     if (entry.value == NULL) {
         Py_DECREF(key);
         return false;

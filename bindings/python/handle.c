@@ -3,6 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bindings/python/codec.h"
 #include "bindings/python/iterator.h"
 
 /* How long a waiting thread sleeps between two looks at pending signals. */
@@ -137,8 +138,36 @@ static void keep_options(struct dsq_py_db *self, const struct dsq_py_options *op
     bool is_default = native->persist_mode == DSQ_MODE_DEFAULT;
     self->mode = is_default ? DSQ_MODE_WRITETHROUGH : native->persist_mode;
     self->queue_bytes = native->queue_bytes != 0 ? native->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES;
+    strcpy(self->storage_mode, dsq_value_format(self->db));
     Py_INCREF(options->path);
     Py_XSETREF(self->path, options->path);
+}
+
+/* Takes the codec over that the options have, or makes the one that the file calls for. */
+static bool take_codec(struct dsq_py_db *self, struct dsq_py_options *options)
+{
+    if (dsq_py_codec_follows_file(&options->values)) {
+        return dsq_py_codec_new(self->module, &options->values, dsq_value_format(self->db),
+                                &self->codec);
+    }
+    self->codec = options->codec;
+    options->codec = NULL;
+    return true;
+}
+
+/* Undoes dsq_open, while the phase still is OPENING. */
+static void give_up(struct dsq_py_db *self)
+{
+    struct dsq_py_saved_error saved;
+    dsq_py_save_error(&saved);
+    PyThreadState *thread = PyEval_SaveThread();
+    if (dsq_close(self->db) != DSQ_OK) {
+        dsq_abandon(self->db);
+    }
+    PyEval_RestoreThread(thread);
+    dsq_py_restore_error(&saved);
+    self->db = NULL;
+    end_change(self, DSQ_PY_NEW);
 }
 
 int dsq_py_open(struct dsq_py_db *self, struct dsq_py_options *options)
@@ -159,9 +188,13 @@ int dsq_py_open(struct dsq_py_db *self, struct dsq_py_options *options)
         dsq_py_raise(self->module, &error);
         return -1;
     }
+    if (!take_codec(self, options)) {
+        give_up(self);
+        return -1;
+    }
     link_handle(self);
-    end_change(self, DSQ_PY_OPEN);
     keep_options(self, options);
+    end_change(self, DSQ_PY_OPEN);
     return 0;
 }
 

@@ -30,6 +30,7 @@
 #include "bindings/python/module.h"
 #include "bindings/python/options.h"
 
+struct dsq_py_codec;
 struct dsq_py_iterator;
 
 /* A call under way that may run a progress function. */
@@ -45,6 +46,7 @@ struct dsq_py_db {
     dsq_db *db;
     enum dsq_py_phase phase;
     int mode;                     /* enum dsq_persist_mode */
+    struct dsq_py_codec *codec;   /* of values; NULL: they stay bytes */
     struct dsq_py_module *module; /* lives as long as our type */
     Py_ssize_t calls;             /* between enter and leave */
     struct dsq_py_iterator *iterators;
@@ -53,10 +55,11 @@ struct dsq_py_db {
     uint64_t queue_bytes;              /* as opened with, the default filled in */
     PyObject *path;                    /* as it was given */
     PyObject *recipe;                  /* how to open it again; NULL if there is no way */
-    unsigned long changer;             /* the thread that opens or closes, while one does */
-    pid_t owner;                       /* the process that opened it */
-    pthread_mutex_t lock;              /* with changed, for dsq_py_wait alone */
-    pthread_cond_t changed;            /* calls reached 0, phase moved on, or a miss was computed */
+    char storage_mode[DSQ_VALUE_FORMAT_SIZE_MAX + 1]; /* that the file records */
+    unsigned long changer;  /* the thread that opens or closes, while one does */
+    pid_t owner;            /* the process that opened it */
+    pthread_mutex_t lock;   /* with changed, for dsq_py_wait alone */
+    pthread_cond_t changed; /* calls reached 0, phase moved on, or a miss was computed */
     PyObject *weak_references;
 };
 

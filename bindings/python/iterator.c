@@ -1,5 +1,7 @@
 #include "bindings/python/iterator.h"
 
+#include "bindings/python/codec.h"
+
 #define CHUNK_RECORDS 64
 #define CHUNK_BYTES ((size_t)16 * 1024)
 
@@ -169,10 +171,31 @@ static bool refill(struct dsq_py_iterator *self)
     return false;
 }
 
-static PyObject *make_item(const struct record *record)
+static PyObject *make_key(const struct record *record)
 {
-    PyObject *key = PyUnicode_DecodeUTF8(record->key, (Py_ssize_t)record->key_size, "strict");
-    PyObject *value = PyBytes_FromStringAndSize(record->value, (Py_ssize_t)record->value_size);
+    return PyUnicode_DecodeUTF8(record->key, (Py_ssize_t)record->key_size, "strict");
+}
+
+/* The record is not looked at once Python code has run: that may have gone on with the iterator. */
+static PyObject *make_value(struct dsq_py_db *db, const struct record *record)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(record->value, (Py_ssize_t)record->value_size);
+    if (db->codec == NULL || bytes == NULL) {
+        return bytes;
+    }
+    PyObject *key = make_key(record);
+    PyObject *value = key != NULL ? dsq_py_decode(db, key, bytes) : NULL;
+    if (key == NULL) {
+        Py_DECREF(bytes);
+    }
+    Py_XDECREF(key);
+    return value;
+}
+
+static PyObject *make_item(struct dsq_py_db *db, const struct record *record)
+{
+    PyObject *key = make_key(record);
+    PyObject *value = key != NULL ? make_value(db, record) : NULL;
     PyObject *item = key != NULL && value != NULL ? PyTuple_Pack(2, key, value) : NULL;
     Py_XDECREF(key);
     Py_XDECREF(value);
@@ -192,11 +215,11 @@ static PyObject *iterator_next(PyObject *object)
     const struct record *record = &self->records[self->position++];
     switch (self->kind) {
     case DSQ_PY_KEYS:
-        return PyUnicode_DecodeUTF8(record->key, (Py_ssize_t)record->key_size, "strict");
+        return make_key(record);
     case DSQ_PY_VALUES:
-        return PyBytes_FromStringAndSize(record->value, (Py_ssize_t)record->value_size);
+        return make_value(self->db, record);
     default:
-        return make_item(record);
+        return make_item(self->db, record);
     }
 }
 

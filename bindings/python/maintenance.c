@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "bindings/python/flush.h"
+#include "bindings/python/progress.h"
 
 #define REPORT_WAIT_MS 1000
 /* How long the caller's thread sleeps between two looks at pending signals. */
@@ -139,16 +140,6 @@ static bool start_thread(struct task *task, pthread_t *thread)
     return failed == 0;
 }
 
-/* Whether the progress function wants to go on.  False also with an exception. */
-static bool call_progress(PyObject *progress, uint64_t done, uint64_t total)
-{
-    PyObject *answer =
-        PyObject_CallFunction(progress, "KK", (unsigned long long)done, (unsigned long long)total);
-    bool goes_on = answer == Py_None || (answer != NULL && PyObject_IsTrue(answer) > 0);
-    Py_XDECREF(answer);
-    return goes_on;
-}
-
 /* Waits, without the GIL, for a report or the end, or until it is time to look at signals. */
 static void wait_for_event(struct task *task)
 {
@@ -171,7 +162,8 @@ static bool attend(struct dsq_py_db *self, struct task *task, PyObject *progress
     uint64_t done = task->done, total = task->total;
     pthread_mutex_unlock(&task->lock);
     PyEval_RestoreThread(*thread);
-    bool goes_on = PyErr_CheckSignals() == 0 && (!asked || call_progress(progress, done, total));
+    bool goes_on =
+        PyErr_CheckSignals() == 0 && (!asked || dsq_py_progress_call(progress, done, total));
     if (dsq_py_inherited(self)) {
         return false;
     }
@@ -237,11 +229,8 @@ static int perform(struct dsq_py_db *self, struct task *task, PyObject *progress
 
 static PyObject *maintain(struct dsq_py_db *self, const struct task *template, PyObject *progress)
 {
-    if (progress != Py_None && !PyCallable_Check(progress)) {
-        return PyErr_Format(PyExc_TypeError, "progress must be callable or None, not %.200s",
-                            Py_TYPE(progress)->tp_name);
-    }
-    struct task *task = dsq_py_ready(self) ? task_new(template) : NULL;
+    struct task *task =
+        dsq_py_progress_check(progress) && dsq_py_ready(self) ? task_new(template) : NULL;
     if (task == NULL) {
         return NULL;
     }

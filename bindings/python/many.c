@@ -91,13 +91,83 @@ static bool take_values(struct dsq_py_db *self, struct look_up *look_up, PyObjec
     return made;
 }
 
+/* A value that the hot tier has, unless it is large: as bytes. */
+static void take_glance(void *values_pointer, size_t i, const void *value, size_t size)
+{
+    PyObject **values = values_pointer;
+    if (size <= DSQ_PY_LARGE_BYTES) {
+        values[i] = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+    }
+}
+
+/*
+ * What the hot tier answers at once, with the GIL held.  The keys that are left over (the disk, a
+ * commit, a large value, no memory) are gathered in `left`, their places in `places`; returns how many,
+ * or -1 with an exception.
+ */
+static Py_ssize_t glance_at_keys(struct dsq_py_db *self, const struct dsq_key *keys, size_t count,
+                                 PyObject **values, struct dsq_key *left, size_t *places)
+{
+    int statuses[LOOK_UP_KEYS];
+    Py_ssize_t found = 0;
+    memset(values, 0, count * sizeof *values);
+    int status = dsq_multi_peek(self->db, keys, count, take_glance, values, statuses);
+    if (status < 0) {
+        dsq_py_raise_status(self, status);
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] == NULL && statuses[i] != DSQ_ABSENT) {
+            left[found] = keys[i];
+            places[found++] = i;
+        }
+    }
+    if (found > 0) {
+        PyErr_Clear(); /* of a value that was not made: it is tried again */
+    }
+    return found;
+}
+
+static bool get_left(struct dsq_py_db *self, const struct dsq_key *left, const size_t *places,
+                     size_t count, PyObject **values)
+{
+    struct look_up look_up;
+    PyObject *found[LOOK_UP_KEYS];
+    if (!look_up_keys(self, left, count, &look_up) || !take_values(self, &look_up, found)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        values[places[i]] = found[i];
+    }
+    return true;
+}
+
+/* New references to the values of the keys, NULL for what is not there.  False: none. */
+static bool get_values(struct dsq_py_db *self, const struct dsq_key *keys, size_t count,
+                       PyObject **values)
+{
+    struct dsq_key left[LOOK_UP_KEYS];
+    size_t places[LOOK_UP_KEYS];
+    if (!dsq_py_ready(self)) {
+        return false;
+    }
+    Py_ssize_t found = glance_at_keys(self, keys, count, values, left, places);
+    if (found == 0) {
+        return true;
+    }
+    bool got = found > 0 && get_left(self, left, places, (size_t)found, values);
+    for (size_t i = 0; !got && i < count; i++) {
+        Py_CLEAR(values[i]);
+    }
+    return got;
+}
+
 /* Replaces what list has from offset on by the values of the keys that are there. */
 static bool get_some(struct dsq_py_db *self, const struct dsq_key *keys, size_t count,
                      PyObject *list, size_t offset)
 {
-    struct look_up look_up;
     PyObject *values[LOOK_UP_KEYS];
-    if (!look_up_keys(self, keys, count, &look_up) || !take_values(self, &look_up, values)) {
+    if (!get_values(self, keys, count, values)) {
         return false;
     }
     bool stored = true;
@@ -159,7 +229,11 @@ PyObject *dsq_py_get_many(struct dsq_py_db *self, PyObject *keys_object, PyObjec
     struct dsq_key *keys = tuple != NULL ? view_keys(tuple) : NULL;
     PyObject *list = NULL;
     if (keys != NULL && dsq_py_ready(self)) {
-        list = get_all(self, keys, (size_t)PyTuple_GET_SIZE(tuple), fallback);
+        list = get_all(self, keys, (size_t)PyTuple_GET_SIZE(tuple),
+                       self->codec == NULL ? fallback : Py_None);
+    }
+    if (list != NULL && self->codec != NULL) {
+        Py_SETREF(list, dsq_py_decode_list(self, tuple, list, fallback));
     }
     PyMem_Free(keys);
     Py_XDECREF(tuple);

@@ -9,6 +9,7 @@
 #include "bindings/python/maintenance.h"
 #include "bindings/python/many.h"
 #include "bindings/python/mapping.h"
+#include "bindings/python/notifier.h"
 #include "bindings/python/recipe.h"
 #include "bindings/python/scan.h"
 #include "bindings/python/stats.h"
@@ -53,10 +54,10 @@ static PyObject *db_pop(PyObject *self, PyObject *const *args, Py_ssize_t count)
 
 static PyObject *db_setdefault(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 2) {
-        return PyErr_Format(PyExc_TypeError, "setdefault() takes 2 arguments, not %zd", count);
+    if (count < 1 || count > 2) {
+        return PyErr_Format(PyExc_TypeError, "setdefault() takes 1 or 2 arguments, not %zd", count);
     }
-    return dsq_py_setdefault(db_of(self), args[0], args[1]);
+    return dsq_py_setdefault(db_of(self), args[0], count == 2 ? args[1] : Py_None);
 }
 
 static PyObject *db_update(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
@@ -192,10 +193,10 @@ static PyObject *db_copy(PyObject *self, PyObject *unused)
 
 static PyObject *db_fromkeys(PyObject *class, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 2) {
-        return PyErr_Format(PyExc_TypeError, "fromkeys() takes 2 arguments, not %zd", count);
+    if (count < 1 || count > 2) {
+        return PyErr_Format(PyExc_TypeError, "fromkeys() takes 1 or 2 arguments, not %zd", count);
     }
-    return dsq_py_fromkeys(class, args[0], args[1]);
+    return dsq_py_fromkeys(class, args[0], count == 2 ? args[1] : Py_None);
 }
 
 /* ---- the file ---- */
@@ -269,9 +270,12 @@ static PyObject *db_rekey(PyObject *self, PyObject *args, PyObject *kwargs)
     return dsq_py_rekey(db_of(self), password);
 }
 
-static PyObject *db_try_get(PyObject *self, PyObject *key)
+static PyObject *db_try_get(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    return dsq_py_try_get(db_of(self), key);
+    if (count != 2) {
+        return PyErr_Format(PyExc_TypeError, "_try_get() takes 2 arguments, not %zd", count);
+    }
+    return dsq_py_try_get(db_of(self), args[0], args[1]);
 }
 
 static PyObject *db_try_contains(PyObject *self, PyObject *key)
@@ -290,6 +294,20 @@ static PyObject *db_submit_set(PyObject *self, PyObject *const *args, Py_ssize_t
 static PyObject *db_submit_delete(PyObject *self, PyObject *key)
 {
     return dsq_py_submit_delete(db_of(self), key);
+}
+
+static PyObject *db_flush_notify(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        return PyErr_Format(PyExc_TypeError, "_flush_notify() takes 2 arguments, not %zd", count);
+    }
+    return dsq_py_flush_notify(db_of(self), args[0], args[1]);
+}
+
+static PyObject *db_watch(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_watch(db_of(self));
 }
 
 static PyObject *db_stats(PyObject *self, PyObject *unused)
@@ -341,8 +359,10 @@ PyMethodDef dsq_py_db_methods[] = {
      "Remove key and return its value, or default if there is none; without a default KeyError.\n"
      "Atomic: of several threads that pop one value, a single one gets it."},
     {"setdefault", METHOD(db_setdefault), METH_FASTCALL,
-     "setdefault($self, key, default, /)\n--\n\n"
-     "The value of key; if there is none, default is stored and returned.  Atomic."},
+     "setdefault($self, key, default=None, /)\n--\n\n"
+     "The value of key; if there is none, default is stored and returned, as get() would from "
+     "then\n"
+     "on.  Atomic."},
     {"update", METHOD(db_update), METH_FASTCALL | METH_KEYWORDS,
      "update($self, other=(), /, **kwargs)\n--\n\n"
      "Store the records of other, a mapping or an iterable of pairs, and the keyword arguments.\n"
@@ -365,7 +385,7 @@ PyMethodDef dsq_py_db_methods[] = {
      "beginning one.  Of several threads, a single one gets it."},
     {"copy", db_copy, METH_NOARGS, "copy($self, /)\n--\n\nA dict of the records."},
     {"fromkeys", METHOD(db_fromkeys), METH_FASTCALL | METH_CLASS,
-     "fromkeys($type, keys, value, /)\n--\n\n"
+     "fromkeys($type, keys, value=None, /)\n--\n\n"
      "Make a store by calling the class without arguments, and store value under each of keys.\n"
      "For subclasses that know their path; DictSQLite itself raises TypeError, as it needs one."},
     {"get_many", METHOD(db_get_many), METH_VARARGS | METH_KEYWORDS,
@@ -375,6 +395,9 @@ PyMethodDef dsq_py_db_methods[] = {
     {"set_many", db_set_many, METH_O,
      "set_many($self, records, /)\n--\n\n"
      "Store records, a mapping or an iterable of pairs, as update() does."},
+    {"bulk_insert", db_set_many, METH_O,
+     "bulk_insert($self, records, /)\n--\n\n"
+     "set_many() by the name that DictSQLiteV4 has for it."},
     {"delete_many", db_delete_many, METH_O,
      "delete_many($self, keys, /)\n--\n\n"
      "Delete what is there of keys, and return how many that were.\n"
@@ -405,15 +428,18 @@ PyMethodDef dsq_py_db_methods[] = {
      "compare_and_swap($self, /, key, old, new)\n--\n\n"
      "Store new if the value of key is old, and return whether it was.  Atomic.  None as old: "
      "there\n"
-     "is no such key; None as new: delete it."},
+     "is no such key; None as new: delete it.  So a None that is stored cannot be compared with.\n"
+     "With a storage_mode other than 'bytes' values are compared by ==."},
     {"increment", METHOD(db_increment), METH_VARARGS | METH_KEYWORDS,
      "increment($self, /, key, delta=1, default=0)\n--\n\n"
      "Add delta to the number that is the value of key, or to default if there is none, and "
      "return\n"
      "the sum.  Atomic.\n"
      "\n"
-     "Numbers are stored as ASCII decimals, b'-12' (and not as dsq_fetch_add of the C library\n"
-     "stores them).  ValueError if the value is something else, OverflowError if a number does\n"
+     "Numbers are ints as storage_mode stores them; with 'bytes' ASCII decimals, b'-12' (and not "
+     "as\n"
+     "dsq_fetch_add of the C library stores them).  ValueError if the value is something else, "
+     "OverflowError if a number does\n"
      "not fit 64 bits; then nothing has changed."},
     {"get_or_compute", METHOD(db_get_or_compute), METH_FASTCALL,
      "get_or_compute($self, key, function, /)\n--\n\n"
@@ -462,8 +488,9 @@ PyMethodDef dsq_py_db_methods[] = {
      "written\n"
      "anew; after a crash meanwhile it is the old or the new one that opens the file.\n"
      "Raises DictSQLiteError if the store is not encrypted, ValueError, StorageError."},
-    {"_try_get", db_try_get, METH_O,
-     "_try_get($self, key, /)\n--\n\nThe value, None, or NotImplemented if it would have to wait."},
+    {"_try_get", METHOD(db_try_get), METH_FASTCALL,
+     "_try_get($self, key, default, /)\n--\n\n"
+     "The value, default if there is none, or NotImplemented if it would have to wait."},
     {"_try_contains", db_try_contains, METH_O,
      "_try_contains($self, key, /)\n--\n\nWhether it is there, or NotImplemented."},
     {"_submit_set", METHOD(db_submit_set), METH_FASTCALL,
@@ -473,6 +500,11 @@ PyMethodDef dsq_py_db_methods[] = {
      "_submit_delete($self, key, /)\n--\n\nRemove a key for a later flush: whether it was there, "
      "or "
      "NotImplemented."},
+    {"_flush_notify", METHOD(db_flush_notify), METH_FASTCALL,
+     "_flush_notify($self, notifier, token, /)\n--\n\nBegin a flush: whether it has ended; if not, "
+     "the notifier tells."},
+    {"_watch", db_watch, METH_NOARGS,
+     "_watch($self, /)\n--\n\nRaise the error with which the store has failed, if it has."},
     {"stats", db_stats, METH_NOARGS,
      "stats($self, /)\n--\n\nA dict of counters since open, levels, and the state."},
     {"close", db_close, METH_NOARGS,

@@ -5,6 +5,7 @@
 #include "bindings/python/encryption.h"
 #include "bindings/python/handle.h"
 #include "bindings/python/iterator.h"
+#include "bindings/python/notifier.h"
 #include "bindings/python/recipe.h"
 #include "bindings/python/views.h"
 
@@ -59,6 +60,14 @@ static PyTypeObject *make_inner_type(PyObject *module, PyType_Spec *spec)
     return type;
 }
 
+/* What the package builds on, under its own name: not among the public types. */
+static bool make_notifier_type(PyObject *module, struct dsq_py_module *state)
+{
+    state->notifier_type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &dsq_py_notifier_spec, NULL);
+    return state->notifier_type != NULL && PyModule_AddType(module, state->notifier_type) == 0;
+}
+
 static bool make_types(PyObject *module, struct dsq_py_module *state)
 {
     state->db_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &dsq_py_db_spec, NULL);
@@ -75,6 +84,7 @@ static int module_exec(PyObject *module)
 {
     struct dsq_py_module *state = PyModule_GetState(module);
     if (dsq_py_errors_init(module, state) < 0 || !make_types(module, state) ||
+        !make_notifier_type(module, state) ||
         dsq_py_safe_pickle_init(&state->safe_pickle, module, state->exceptions[DSQ_PY_ERROR]) < 0) {
         return -1;
     }
@@ -123,6 +133,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->values_type);
     Py_VISIT(state->items_type);
     Py_VISIT(state->batch_type);
+    Py_VISIT(state->notifier_type);
     return dsq_py_safe_pickle_traverse(&state->safe_pickle, visit, arg);
 }
 
@@ -138,6 +149,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->values_type);
     Py_CLEAR(state->items_type);
     Py_CLEAR(state->batch_type);
+    Py_CLEAR(state->notifier_type);
     dsq_py_safe_pickle_clear(&state->safe_pickle);
     return 0;
 }

@@ -34,6 +34,7 @@ struct dsq_py_module {
     PyTypeObject *values_type;
     PyTypeObject *items_type;
     PyTypeObject *batch_type;
+    PyTypeObject *notifier_type;
     struct dsq_py_safe_pickle safe_pickle;
     struct dsq_py_db *open_handles; /* borrowed: a handle leaves the list before it is freed */
     struct dsq_py_miss *misses;     /* of get_or_compute, in all handles */

@@ -9,18 +9,18 @@ _Static_assert(DSQ_DEFAULT_QUEUE_BYTES == 67108864, "the signature below says so
 const char dsq_py_options_doc[] =
     "DictSQLite(db_path, hot_capacity=" TEXT(DSQ_DEFAULT_HOT_CAPACITY) ", enable_async=True, "
     "persist_mode='writethrough', encryption_password=None, enable_safe_pickle=None, "
-    "safe_pickle_allowed_modules=None, *, hot_bytes=None, queue_bytes=67108864, "
+    "safe_pickle_allowed_modules=None, *, storage_mode='bytes', hot_bytes=None, queue_bytes=67108864, "
     "synchronous='full', flush_interval_ms=" TEXT(DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "
     "buffer_size=" TEXT(DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True, "
     "cipher=None)\n--\n\n"
-    "A persistent dictionary of str keys and bytes values.\n"
+    "A persistent dictionary of str keys; what values are is storage_mode's to say.\n"
     "\n"
     "With persist_mode='memory' nothing is written, and a full hot tier drops records: a\n"
     "cache, unless hot_capacity is None.  In the other modes everything is kept in the file.\n"
     "\n"
     "It does what a dict does, except that iteration is in the order of the keys (none in memory\n"
-    "mode), so that reversed() raises TypeError and popitem() takes the first; that copy() and |\n"
-    "give a dict; and that setdefault() and fromkeys() need a value.\n"
+    "mode), so that reversed() raises TypeError and popitem() takes the first; and that copy() and |\n"
+    "give a dict.\n"
     "\n"
     "db_path: the file; ':memory:' means persist_mode='memory'.\n"
     "hot_capacity: records kept in memory; None: all.\n"
@@ -42,8 +42,14 @@ const char dsq_py_options_doc[] =
     "with it.  Python keeps the object as it is: what must not stay in memory has to be wiped by\n"
     "whoever made it.\n"
     "\n"
-    "enable_safe_pickle and safe_pickle_allowed_modules are not supported yet and raise\n"
-    "NotImplementedError.\n"
+    "storage_mode: 'bytes' (values are bytes-like, and come back as bytes), 'json', 'msgpack' (with\n"
+    "the package of this name), 'pickle', an object with dumps(value), which returns bytes, and\n"
+    "loads(bytes), or None: what the file records, 'bytes' for a new one.  A file records its mode\n"
+    "when it is created; FormatError for another.  'raw': the stored bytes of any file, for tools.\n"
+    "enable_safe_pickle: with 'pickle' values are checked as safe_pickle_check() does, when they are\n"
+    "stored and when they are loaded, unless it is False: then whoever can write the file can run\n"
+    "code where it is read.  With 'bytes', True demands that each stored value is a safe pickle.\n"
+    "safe_pickle_allowed_modules: as allowed_modules of safe_pickle_check().\n"
     "\n"
     "Raises LockedError, PasswordError, FormatError, CorruptError or StorageError if the file\n"
     "cannot be opened.";
@@ -51,7 +57,8 @@ const char dsq_py_options_doc[] =
 
 struct arguments {
     PyObject *path, *hot_capacity, *persist_mode;
-    PyObject *encryption_password, *enable_safe_pickle, *safe_pickle_allowed_modules;
+    PyObject *encryption_password;
+    struct dsq_py_codec_choice values;
     PyObject *hot_bytes, *queue_bytes, *synchronous, *flush_interval_ms, *buffer_size, *cipher;
     int enable_async, readonly, create;
 };
@@ -65,6 +72,7 @@ static bool parse_arguments(PyObject *args, PyObject *kwargs, struct arguments *
                                         "encryption_password",
                                         "enable_safe_pickle",
                                         "safe_pickle_allowed_modules",
+                                        "storage_mode",
                                         "hot_bytes",
                                         "queue_bytes",
                                         "synchronous",
@@ -77,30 +85,16 @@ static bool parse_arguments(PyObject *args, PyObject *kwargs, struct arguments *
     *a = (struct arguments){.enable_async = 1, .create = 1};
     /* The parser's own prototype leaves the const out. */
     return PyArg_ParseTupleAndKeywords(
-        args, kwargs, "O|OpOOOO$OOOOOppO:DictSQLite", (char **)(uintptr_t)names, &a->path,
+        args, kwargs, "O|OpOOOO$OOOOOOppO:DictSQLite", (char **)(uintptr_t)names, &a->path,
         &a->hot_capacity, &a->enable_async, &a->persist_mode, &a->encryption_password,
-        &a->enable_safe_pickle, &a->safe_pickle_allowed_modules, &a->hot_bytes, &a->queue_bytes,
-        &a->synchronous, &a->flush_interval_ms, &a->buffer_size, &a->readonly, &a->create,
-        &a->cipher);
+        &a->values.enable_safe_pickle, &a->values.safe_pickle_allowed_modules,
+        &a->values.storage_mode, &a->hot_bytes, &a->queue_bytes, &a->synchronous,
+        &a->flush_interval_ms, &a->buffer_size, &a->readonly, &a->create, &a->cipher);
 }
 
 static bool is_given(const PyObject *object)
 {
     return object != NULL && object != Py_None;
-}
-
-static bool refuse_unsupported(const struct arguments *a)
-{
-    const char *name = NULL;
-    if (is_given(a->enable_safe_pickle) && a->enable_safe_pickle != Py_False) {
-        name = "enable_safe_pickle";
-    } else if (is_given(a->safe_pickle_allowed_modules)) {
-        name = "safe_pickle_allowed_modules";
-    }
-    if (name != NULL) {
-        PyErr_Format(PyExc_NotImplementedError, "%s is not supported yet", name);
-    }
-    return name == NULL;
 }
 
 /* Reads an integer from minimum to maximum. */
@@ -203,11 +197,14 @@ bool dsq_py_options_parse(PyObject *args, PyObject *kwargs, struct dsq_py_option
 {
     struct arguments a;
     *options = (struct dsq_py_options){0};
-    if (!parse_arguments(args, kwargs, &a) || !refuse_unsupported(&a) ||
-        !parse_choices(&a, &options->native) || !parse_numbers(&a, &options->native) ||
+    if (!parse_arguments(args, kwargs, &a) || !parse_choices(&a, &options->native) ||
+        !parse_numbers(&a, &options->native) ||
+        !dsq_py_codec_name(a.values.storage_mode, options->value_format) ||
         !PyUnicode_FSConverter(a.path, &options->encoded)) {
         return false;
     }
+    options->values = a.values;
+    options->native.value_format = options->value_format[0] != '\0' ? options->value_format : NULL;
     if (strcmp(PyBytes_AS_STRING(options->encoded), ":memory:") == 0) {
         options->native.persist_mode = DSQ_MODE_MEMORY;
     }

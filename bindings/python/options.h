@@ -8,6 +8,7 @@
 #include <dictsqlite.h>
 #include <stdbool.h>
 
+#include "bindings/python/codec_choice.h"
 #include "bindings/python/password.h"
 
 /* The signature in the words of inspect; kept beside the parser so that they cannot part. */
@@ -17,12 +18,15 @@ struct dsq_py_options {
     PyObject *path;    /* owned: as given */
     PyObject *encoded; /* owned: bytes in the encoding of the file system, without a NUL */
     struct dsq_py_password password; /* what native.password points to */
+    struct dsq_py_codec_choice values;
+    struct dsq_py_codec *codec;                       /* the caller's, who makes and frees it */
+    char value_format[DSQ_VALUE_FORMAT_SIZE_MAX + 1]; /* what native.value_format points to */
     struct dsq_options native;
 };
 
 /*
- * Reads the arguments of the constructor.  False with TypeError, ValueError (both name the
- * argument) or NotImplementedError; then nothing needs to be released.
+ * Reads the arguments of the constructor, which must outlive options->values.  False with TypeError or
+ * ValueError (both name the argument); then nothing needs to be released.
  */
 bool dsq_py_options_parse(PyObject *args, PyObject *kwargs, struct dsq_py_options *options);
 void dsq_py_options_release(struct dsq_py_options *options);

@@ -1,6 +1,6 @@
 #include "bindings/python/submit.h"
 
-#include "bindings/python/convert.h"
+#include "bindings/python/codec.h"
 
 /* What dsq_peek shows, copied under the GIL. */
 static void take_bytes(void *context, const void *value, size_t size)
@@ -13,7 +13,7 @@ static PyObject *would_wait(void)
     Py_RETURN_NOTIMPLEMENTED;
 }
 
-PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object)
+PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object, PyObject *fallback)
 {
     struct dsq_py_key key;
     PyObject *bytes = NULL;
@@ -28,9 +28,10 @@ PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object)
         return dsq_py_raise_status(self, status);
     }
     if (status == DSQ_ABSENT) {
-        Py_RETURN_NONE;
+        Py_INCREF(fallback);
+        return fallback;
     }
-    return bytes;
+    return dsq_py_value_decoded(self, key_object, bytes);
 }
 
 PyObject *dsq_py_try_contains(struct dsq_py_db *self, PyObject *key_object)
@@ -50,7 +51,7 @@ PyObject *dsq_py_submit_set(struct dsq_py_db *self, PyObject *key_object, PyObje
 {
     struct dsq_py_key key;
     struct dsq_py_value value;
-    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_acquire(value_object, &value)) {
+    if (!dsq_py_key_get(key_object, &key) || !dsq_py_value_take(self, value_object, &value)) {
         return NULL;
     }
     PyObject *result = NULL;

@@ -7,8 +7,8 @@
 
 #include "bindings/python/handle.h"
 
-/* The value, or None if the key is absent. */
-PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key);
+/* The value, or fallback if the key is absent. */
+PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key, PyObject *fallback);
 
 /* True or False. */
 PyObject *dsq_py_try_contains(struct dsq_py_db *self, PyObject *key);

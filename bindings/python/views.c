@@ -146,11 +146,36 @@ static PyObject *is_disjoint(PyObject *self, PyObject *other)
     return result;
 }
 
+static bool is_items(PyObject *object)
+{
+    return Py_TYPE(object)->tp_iter == iterate_items || PyDictItems_Check(object);
+}
+
+/* Whether two views of items are equal, whose values need not be hashable.  -1 with an exception. */
+static int are_equal_items(PyObject *self, PyObject *other)
+{
+    Py_ssize_t size = PyObject_Size(self);
+    Py_ssize_t other_size = size >= 0 ? PyObject_Size(other) : -1;
+    PyObject *iterator = other_size >= 0 ? PyObject_GetIter(self) : NULL;
+    PyObject *item;
+    int equal = iterator == NULL ? -1 : size == other_size;
+    while (equal == 1 && (item = PyIter_Next(iterator)) != NULL) {
+        equal = PySequence_Contains(other, item);
+        Py_DECREF(item);
+    }
+    Py_XDECREF(iterator);
+    return PyErr_Occurred() ? -1 : equal;
+}
+
 static PyObject *compare(PyObject *self, PyObject *other, int operation)
 {
     if (!PyAnySet_Check(other) && !PyDictKeys_Check(other) && !PyDictItems_Check(other) &&
         !is_set_view(other)) {
         Py_RETURN_NOTIMPLEMENTED;
+    }
+    if ((operation == Py_EQ || operation == Py_NE) && is_items(self) && is_items(other)) {
+        int equal = are_equal_items(self, other);
+        return equal >= 0 ? PyBool_FromLong(equal == (operation == Py_EQ)) : NULL;
     }
     PyObject *left = PySet_New(self);
     PyObject *right = left != NULL ? PySet_New(other) : NULL;

@@ -35,7 +35,7 @@ static void remove_beside(void)
 
 static void start(void)
 {
-    const struct dsq_sqlite_options options = {0};
+    const struct dsq_sqlite_options options = {.value_format = "json"};
     struct dsq_store *store;
     fuzz_directory_make();
     fuzz_name(path, sizeof path, "meta.db", "");
@@ -122,6 +122,7 @@ static void change_cells(struct fuzz_input *input, uint64_t changes)
         "UPDATE meta SET value = ?1 WHERE name = 'seq'",
         "UPDATE meta SET value = ?1 WHERE name = 'count'",
         "DELETE FROM meta WHERE ?1 NOTNULL OR ?2 NOTNULL",
+        "INSERT OR REPLACE INTO meta VALUES('value_format', ?1)",
         "INSERT INTO meta VALUES(?1, ?2)",
         "INSERT OR REPLACE INTO kv(key, value) VALUES(?1, ?2)",
         "INSERT OR REPLACE INTO journal VALUES(?1, ?2)",
@@ -183,6 +184,7 @@ static void use(struct dsq_store *store)
     struct dsq_reader *reader;
     struct dsq_bytes value;
     size_t seen = 0;
+    must(dsq_sqlite_is_value_format(dsq_sqlite_store_value_format(store)));
     (void)store->ops->count(store);
     (void)store->ops->seq(store);
     if (store->ops->reader_acquire(store, &reader, &error) == DSQ_OK) {
@@ -235,6 +237,7 @@ static void use_dict(void)
     if (dsq_open(path, &options, &db) != DSQ_OK) {
         return;
     }
+    must(dsq_sqlite_is_value_format(dsq_value_format(db)));
     (void)dsq_count(db, &count);
     (void)dsq_contains(db, "7", 1);
     walk(db);

@@ -155,6 +155,36 @@ Test(batch, null_where_none_may_be_is_refused)
     dsq_batch_destroy(NULL);
 }
 
+Test(batch, entries_are_written_as_a_batch_of_them_is)
+{
+    struct dsq_entry entries[] = {
+        {.key = "a", .key_size = 1, .value = "first", .value_size = 5},
+        {.key = "gone", .key_size = 4, .is_delete = 1},
+        {.key = "a", .key_size = 1, .value = "last", .value_size = 4},
+        {.key = "empty", .key_size = 5},
+    };
+    CHECK(put_text(db, "gone", "value"), DSQ_OK);
+    CHECK(dsq_multi_write(db, entries, 4), DSQ_OK);
+    check_bytes(db, "a", 1, "last", 4);
+    check_bytes(db, "empty", 5, "", 0);
+    CHECK(contains_text(db, "gone"), DSQ_ABSENT);
+    CHECK(dsq_multi_write(db, NULL, 0), DSQ_OK);
+}
+
+Test(batch, of_entries_that_cannot_be_none_is_written)
+{
+    struct dsq_entry entries[] = {
+        {.key = "a", .key_size = 1, .value = "value", .value_size = 5},
+        {.key = "b", .key_size = DSQ_KEY_SIZE_MAX + 1},
+    };
+    CHECK(dsq_multi_write(db, entries, 2), DSQ_ERR_TOO_BIG);
+    entries[1] = (struct dsq_entry){.key = "b", .key_size = 1, .value_size = 1};
+    CHECK(dsq_multi_write(db, entries, 2), DSQ_ERR_INVALID);
+    CHECK(dsq_multi_write(db, NULL, 1), DSQ_ERR_INVALID);
+    CHECK(dsq_multi_write(NULL, entries, 1), DSQ_ERR_INVALID);
+    CHECK(contains_text(db, "a"), DSQ_ABSENT);
+}
+
 static void commit_batch_and_leave(void)
 {
     dsq_db *own;

@@ -114,3 +114,62 @@ Test(multi_get, of_no_keys_is_no_error)
     CHECK(dsq_multi_get(NULL, keys, 1, views, statuses), DSQ_ERR_INVALID);
     CHECK(dsq_close(db), DSQ_OK);
 }
+
+/* ---- dsq_multi_peek ---- */
+
+struct sight {
+    unsigned count;
+    unsigned char seen[KEYS];
+};
+
+static void note_sight(void *context, size_t i, const void *value, size_t size)
+{
+    struct sight *sight = context;
+    cr_assert_eq(size, strlen(numbered_value((unsigned)i)));
+    cr_assert_eq(memcmp(value, numbered_value((unsigned)i), size), 0);
+    sight->seen[i]++;
+    sight->count++;
+}
+
+Test(multi_get, peek_shows_each_value_that_is_hot_once)
+{
+    struct sight sight = {0};
+    dsq_db *db = open_half((struct dsq_options){.persist_mode = DSQ_MODE_LAZY});
+    CHECK(dsq_multi_peek(db, keys, KEYS, note_sight, &sight, statuses), DSQ_OK);
+    for (unsigned i = 0; i < KEYS; i++) {
+        CHECK(statuses[i], i % 2 == 0 ? DSQ_OK : DSQ_ABSENT);
+        cr_assert_eq(sight.seen[i], i % 2 == 0);
+    }
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, peek_does_not_wait_for_what_is_cold)
+{
+    struct sight sight = {0};
+    unsigned waiting = 0;
+    dsq_db *db = open_half((struct dsq_options){.persist_mode = DSQ_MODE_LAZY, .hot_capacity = 16});
+    CHECK(dsq_close(db), DSQ_OK);
+    db = open_with((struct dsq_options){.persist_mode = DSQ_MODE_LAZY, .hot_capacity = 16});
+    CHECK(dsq_multi_peek(db, keys, KEYS, note_sight, &sight, statuses), DSQ_OK);
+    for (unsigned i = 0; i < KEYS; i++) {
+        waiting += statuses[i] == DSQ_WOULD_BLOCK;
+    }
+    cr_assert_eq(waiting, KEYS);
+    cr_assert_eq(sight.count, 0);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, peek_refuses_the_whole_call_for_a_key_that_cannot_be)
+{
+    struct sight sight = {0};
+    struct dsq_key some[] = {{"key", 3}, {"key", DSQ_KEY_SIZE_MAX + 1}};
+    dsq_db *db = open_mode(DSQ_MODE_LAZY);
+    CHECK(put_text(db, "key", "value"), DSQ_OK);
+    CHECK(dsq_multi_peek(db, some, 2, note_sight, &sight, statuses), DSQ_ERR_TOO_BIG);
+    cr_assert_eq(sight.count, 0);
+    CHECK(dsq_multi_peek(db, some, 1, NULL, NULL, statuses), DSQ_ERR_INVALID);
+    CHECK(dsq_multi_peek(db, NULL, 1, note_sight, &sight, statuses), DSQ_ERR_INVALID);
+    CHECK(dsq_multi_peek(db, NULL, 0, NULL, NULL, NULL), DSQ_OK);
+    CHECK(dsq_close(db), DSQ_OK);
+    CHECK(dsq_multi_peek(NULL, some, 1, note_sight, &sight, statuses), DSQ_ERR_INVALID);
+}

@@ -36,9 +36,25 @@ static uint64_t draw(void)
     return tags[state >> 61] << DSQ_TAG_SHIFT | (state >> 8 & UINT64_C(0xffffffffffff));
 }
 
+static void check_candidates(uint64_t tag)
+{
+    unsigned expected = dsq_group_match_portable(group, tag) | dsq_group_match_portable(group, 0);
+
+    cr_assert_eq(dsq_group_candidates_portable(group, tag), expected);
+    cr_assert_eq(dsq_group_candidates(group, tag), expected);
+#if defined(__SSE2__)
+    cr_assert_eq(dsq_group_candidates_sse2(group, tag), expected);
+#endif
+#if defined(__ARM_NEON) && defined(__aarch64__)
+    cr_assert_eq(dsq_group_candidates_neon(group, tag), expected);
+#endif
+}
+
 static void check_forms(uint64_t tag)
 {
     unsigned expected = dsq_group_match_portable(group, tag);
+
+    check_candidates(tag);
 
     cr_assert_eq(dsq_group_match(group, tag), expected);
 #if defined(__SSE2__)

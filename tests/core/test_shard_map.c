@@ -187,7 +187,7 @@ Test(shard_map, sums_are_over_all_shards)
     cr_assert_geq(dsq_map_slots(&map), map.shard_count * MIN_SLOTS);
     cr_assert_gt(dsq_map_resizes(&map), 0);
     for (uint64_t i = 0; i < map.shard_count; i++) {
-        cr_assert_gt(dsq_load_relaxed(&map.shards[i].live), 0);
+        cr_assert_gt(dsq_table_live(&map.shards[i]), 0);
     }
     remove_map();
 }

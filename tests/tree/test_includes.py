@@ -27,8 +27,8 @@ SEES_PUBLIC_HEADERS = ("bindings/c", "bindings/python", "examples", "stress", "b
 FOREIGN = (
     (r"urcu[/.-].*|urcu\.h", ("core/reclaim.*", "stress/map_rculfhash.c", "tests/*")),
     (r"ck_.*", ("core/mpsc.*", "core/atomic.h", "core/event.*", "bench/queue.c", "tests/*")),
-    (r"xxhash\.h", ("core/hash.c", "stress/map_rculfhash.c")),
-    (r"jansson\.h", ("stress/history.c",)),
+    (r"xxhash\.h", ("core/hash.c", "stress/map_rculfhash.c", "bench/map_peers.cpp")),
+    (r"jansson\.h", ("stress/history.c", "bench/map.c")),
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
                            "persist/sealed_*.c", "persist/sealed_internal.h",

@@ -1,4 +1,4 @@
-"""A persistent dictionary of str keys and bytes values, on SQLite.
+"""A persistent dictionary of str keys, on SQLite.  Values are bytes, or what storage_mode makes of them.
 
 >>> from dictsqlite import DictSQLite
 >>> with DictSQLite(":memory:") as db:
@@ -36,6 +36,8 @@ from ._core import (
     safe_pickle_check,
     safe_pickle_loads,
 )
+from ._migrate import MigrationReport, migrate
+from ._predecessor import DictSQLiteV4, is_native_available
 
 __all__ = [
     "AsyncDictSQLite",
@@ -45,9 +47,11 @@ __all__ = [
     "CorruptError",
     "DictSQLite",
     "DictSQLiteError",
+    "DictSQLiteV4",
     "ForkedError",
     "FormatError",
     "LockedError",
+    "MigrationReport",
     "PasswordError",
     "StorageError",
     "TimedOutError",
@@ -56,6 +60,8 @@ __all__ = [
     "__version__",
     "decrypt",
     "encrypt",
+    "is_native_available",
+    "migrate",
     "safe_pickle_check",
     "safe_pickle_loads",
 ]

@@ -189,19 +189,6 @@ def test_an_unknown_choice_is_an_error_that_names_the_option(path, name):
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [
-        ("enable_safe_pickle", True),
-        ("safe_pickle_allowed_modules", []),
-    ],
-)
-def test_an_option_that_is_not_there_yet_is_refused_and_not_ignored(path, name, value):
-    with pytest.raises(NotImplementedError, match=name):
-        DictSQLite(path, **{name: value})
-    assert not path.exists()
-
-
 def test_safe_pickle_may_be_declined(path):
     DictSQLite(path, enable_safe_pickle=False).close()
     DictSQLite(path, 10, True, "lazy", None, None, None).close()

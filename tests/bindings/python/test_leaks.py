@@ -141,6 +141,124 @@ def test_repeating_a_call_with_large_values_takes_no_more_memory(path, name):
     assert grown < 2000 * len(value) / 2
 
 
+class Codec:
+    """Fails for the value "wrong", either way."""
+
+    def dumps(self, value):
+        if value == "wrong":
+            raise ValueError("wrong")
+        return str(value).encode()
+
+    def loads(self, data):
+        if data == b"unloadable":
+            raise ValueError("wrong")
+        return data.decode()
+
+
+STORAGE_MODES = {
+    "json": {"storage_mode": "json"},
+    "msgpack": {"storage_mode": "msgpack"},
+    "pickle": {"storage_mode": "pickle"},
+    "plain pickle": {"storage_mode": "pickle", "enable_safe_pickle": False},
+    "checked bytes": {"enable_safe_pickle": True},
+    "object": {"storage_mode": Codec()},
+}
+# A value and another of each mode, something that cannot be stored, and what cannot be loaded.
+STORAGE_VALUES = {
+    "json": ({"a": [1, "b"]}, [None], {1}, b"["),
+    "msgpack": ({"a": (1, {2})}, [None], bytearray(), b"\xc1"),
+    "pickle": ({"a": (1, {2})}, [None], print, b"cos\nsystem\n."),
+    "plain pickle": ({"a": (1, {2})}, [None], memoryview(b""), b"\x80\xff."),
+    "checked bytes": (b"N.", b"\x88.", b"plain", b"\x89."),
+    "object": ("a value", "another", "wrong", b"unloadable"),
+}
+
+
+def storage_calls(db, value, other, wrong):
+    return {
+        "set and get": lambda: (db.__setitem__("k", value), db["k"], db.get("k"), db._try_get("k", 0)),
+        "get_many": lambda: (db.__setitem__("k", value), db.get_many(["k", "absent", "k"], wrong)),
+        "pop": lambda: (db.__setitem__("k", value), db.pop("k"), db.pop("k", None)),
+        "popitem": lambda: (db.__setitem__("k", value), db.popitem()),
+        "setdefault": lambda: (db.setdefault("s", value), db.setdefault("s", other), db.pop("s")),
+        "update": lambda: (db.update({"a": value, "b": other}), db.copy(), db == {"a": value}),
+        "walks": lambda: (db.update(a=value), list(db.values()), list(db.items()), list(db.scan("a"))),
+        "membership": lambda: (db.update(a=value), other in db.values(), ("a", value) in db.items(),
+                               db.items() == {"a": value}.items()),
+        "batch": lambda: fill(db.batch(), {"a": value, "b": other}),
+        "add": lambda: (db.add("a", value), db.add("a", other), db.pop("a", None)),
+        "compare_and_swap": lambda: (db.compare_and_swap("c", None, value),
+                                     db.compare_and_swap("c", other, value),
+                                     db.compare_and_swap("c", value, other),
+                                     db.compare_and_swap("c", other, None)),
+        "increment": lambda: (db.increment("n"), db.pop("n")),
+        "failed increment": lambda: (db.__setitem__("k", value), db.increment("k")),
+        "get_or_compute": lambda: (db.get_or_compute("g", lambda: value), db.pop("g")),
+        "failed set": lambda: db.__setitem__("k", wrong),
+        "failed update": lambda: db.update({"a": value, "b": wrong}),
+        "failed batch": lambda: fill(db.batch(), {"a": value, "b": wrong}),
+        "failed add": lambda: db.add("a", wrong),
+        "failed compare_and_swap": lambda: db.compare_and_swap("a", value, wrong),
+        "failed setdefault": lambda: db.setdefault("absent", wrong),
+        "failed submit": lambda: db._submit_set("a", wrong),
+        "unloadable": lambda: db["unloadable"],
+        "unloadable of many": lambda: db.get_many(["a", "unloadable"]),
+        "unloadable popped": lambda: db.pop("unloadable"),
+        "unloadable in a walk": lambda: list(db.values()),
+        "unloadable item": lambda: list(db.items()),
+        "unloadable compared": lambda: db.compare_and_swap("unloadable", value, other),
+    }
+
+
+@pytest.mark.parametrize("mode", STORAGE_MODES)
+def test_no_storage_mode_takes_more_python_memory_with_each_call(path, mode):
+    if mode == "msgpack":
+        pytest.importorskip("msgpack")
+    value, other, wrong, unloadable = STORAGE_VALUES[mode]
+    options = STORAGE_MODES[mode]
+    DictSQLite(path, **options).close()
+    with DictSQLite(path, storage_mode="raw") as raw:
+        raw["unloadable"] = unloadable
+    with DictSQLite(path, persist_mode="lazy", **options) as db:
+        for name, call in storage_calls(db, value, other, wrong).items():
+            attempt(call)
+            assert any(growth(call) < 16 * ROUNDS for _ in range(3)), name
+
+
+@pytest.mark.parametrize("mode", STORAGE_MODES)
+def test_references_to_values_of_a_storage_mode_are_given_back(path, mode):
+    if mode == "msgpack":
+        pytest.importorskip("msgpack")
+    value, other, wrong, _ = STORAGE_VALUES[mode]
+    with DictSQLite(path, persist_mode="lazy", **STORAGE_MODES[mode]) as db:
+        calls_of_mode = storage_calls(db, value, other, wrong)
+        for call in calls_of_mode.values():
+            attempt(call)
+        gc.collect()
+        before = [sys.getrefcount(thing) for thing in (value, other, wrong, db)]
+        for call in calls_of_mode.values():
+            for _ in range(ROUNDS):
+                attempt(call)
+        gc.collect()
+        assert [sys.getrefcount(thing) for thing in (value, other, wrong, db)] == before
+
+
+def test_a_failed_open_of_a_storage_mode_leaves_nothing(path):
+    DictSQLite(path, storage_mode=Codec()).close()
+    calls_of_open = {
+        "another": lambda: DictSQLite(path, storage_mode="json"),
+        "followed": lambda: DictSQLite(path, storage_mode=None),
+        "no mode": lambda: DictSQLite(path, storage_mode="none"),
+        "no codec": lambda: DictSQLite(path, storage_mode=object()),
+        "no use": lambda: DictSQLite(path, storage_mode="json", enable_safe_pickle=True),
+        "made": lambda: DictSQLite(path, storage_mode=Codec()).close(),
+        "pickle": lambda: DictSQLite(":memory:", storage_mode="pickle").close(),
+    }
+    for name, call in calls_of_open.items():
+        attempt(call)
+        assert any(growth(call) < 16 * ROUNDS for _ in range(3)), name
+
+
 def test_references_to_keys_values_and_defaults_are_given_back(path):
     key, value, default = "a key of its own", b"a value of its own", object()
 

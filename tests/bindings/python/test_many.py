@@ -56,6 +56,17 @@ def test_get_many_copies_large_empty_and_one_byte_values(db):
     assert db.get_many([*records, "absent"]) == [*records.values(), None]
 
 
+def test_get_many_puts_hot_cold_large_and_absent_values_in_their_places(path):
+    records = {f"k{i:03d}": b"%d" % i for i in range(100)} | {"large": bytes(70_000)}
+    with DictSQLite(path, persist_mode="lazy") as db:
+        db.update(records)
+    with DictSQLite(path, persist_mode="lazy") as db:
+        for i in range(0, 100, 3):
+            assert db[f"k{i:03d}"] == b"%d" % i
+        keys = [key for i in range(100) for key in (f"k{i:03d}", "large", f"absent {i}")]
+        assert db.get_many(keys) == [records.get(key) for key in keys]
+
+
 def test_an_error_of_a_look_up_is_raised_and_nothing_is_returned(filled):
     with pytest.raises(TooBigError):
         filled.get_many([*RECORDS, "k" * 65537])

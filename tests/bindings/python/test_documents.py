@@ -1,0 +1,133 @@
+"""What the documents show runs, and what they list is what there is.
+
+The Python blocks of a page run in their order, in one namespace and an empty directory.  A block that begins
+with a prompt has its output compared.
+"""
+
+import ast
+import asyncio
+import doctest
+import inspect
+import pathlib
+import re
+
+import pytest
+
+import dictsqlite
+from dictsqlite import AsyncDictSQLite, Batch, DictSQLite
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PAGES = sorted(
+    page.relative_to(ROOT).as_posix() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+REFERENCE = ROOT / "docs" / "reference.md"
+
+
+def python_blocks(page):
+    """The blocks of Python, each behind as many empty lines as it has lines before it."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for found in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield text.count("\n", 0, found.start(1)), found.group(1)
+
+
+def run_statements(source, line, page, namespace):
+    code = compile("\n" * line + source, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    awaited = eval(code, namespace)
+    if inspect.iscoroutine(awaited):
+        asyncio.run(awaited)
+
+
+def run_session(source, line, page, namespace):
+    session = doctest.DocTestParser().get_doctest(source, namespace, page, page, line)
+    report = []
+    doctest.DocTestRunner(verbose=False).run(session, out=report.append, clear_globs=False)
+    namespace.update(session.globs)
+    assert not report, "".join(report)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(python_blocks(page))])
+def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if page == "docs/values.md":
+        pytest.importorskip("msgpack")
+    namespace = {"__name__": "__example__"}
+    for line, source in python_blocks(page):
+        run = run_session if source.startswith(">>>") else run_statements
+        run(source, line, page, namespace)
+    dictsqlite.close_all()
+
+
+def rows_of(heading):
+    """The first two cells of each row of the table below a heading of the reference."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^|]*?)` \| ?([^|]*?) ?\|", section, re.MULTILINE)
+    assert rows
+    return rows
+
+
+def signature_of(owner, name):
+    member = inspect.getattr_static(owner, name)
+    if not callable(member) and not isinstance(member, (classmethod, staticmethod)):
+        return name
+    parameters = [parameter.replace(annotation=parameter.empty)
+                  for parameter in inspect.signature(getattr(owner, name)).parameters.values()
+                  if parameter.name != "self"]
+    shown = str(inspect.Signature(parameters))
+    # What stands alone before its parameters says nothing about how a method is called.
+    return name + shown.replace("(/, ", "(").replace("(/)", "()").replace("=Ellipsis", "=...")
+
+
+def public_names(owner):
+    return [name for name in vars(owner) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("owner", [DictSQLite, AsyncDictSQLite, Batch], ids=lambda owner: owner.__name__)
+def test_the_reference_lists_each_method_with_its_signature(owner):
+    documented = [row[0] for row in rows_of(f"Methods of {owner.__name__}")]
+    assert sorted(documented) == sorted(signature_of(owner, name) for name in public_names(owner))
+
+
+def test_the_reference_lists_each_function_with_its_signature():
+    functions = [name for name in dictsqlite.__all__ if inspect.isroutine(getattr(dictsqlite, name))]
+    documented = [row[0] for row in rows_of("Functions")]
+    assert sorted(documented) == sorted(signature_of(dictsqlite, name) for name in functions)
+
+
+def options_of(owner):
+    return {name: parameter for name, parameter in inspect.signature(owner).parameters.items()
+            if name != "self" and parameter.kind is not parameter.VAR_KEYWORD}
+
+
+@pytest.mark.parametrize("owner", [DictSQLite, AsyncDictSQLite], ids=lambda owner: owner.__name__)
+def test_the_reference_lists_each_option_with_its_default(owner):
+    documented = dict(rows_of(f"Options of {owner.__name__}"))
+    options = options_of(owner)
+    assert list(documented) == list(options)
+    for name, default in documented.items():
+        if default == "required":
+            assert options[name].default is inspect.Parameter.empty
+        else:
+            assert ast.literal_eval(default.strip("`")) == options[name].default
+
+
+def test_the_reference_lists_each_exception_with_its_bases():
+    exceptions = {
+        name: value for name, value in vars(dictsqlite).items()
+        if isinstance(value, type) and issubclass(value, Exception)}
+    documented = dict(rows_of("Exceptions"))
+    assert documented.keys() == exceptions.keys()
+    for name, bases in documented.items():
+        real = [base.__name__ for base in exceptions[name].__bases__ if base is not Exception]
+        assert [base for base in real if base != "DictSQLiteError"] == re.findall(r"`(\w+)`", bases)
+
+
+def test_the_reference_lists_each_counter():
+    with DictSQLite(":memory:") as db:
+        assert [row[0] for row in rows_of("Counters")] == list(db.stats())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
