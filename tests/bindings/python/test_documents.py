@@ -199,8 +199,10 @@ def differs(kind, english, japanese):
 def differences(english, japanese):
     """The parts, English beside Japanese, that do not say the same; of pages of different shape, where that begins."""
     pairs = list(itertools.zip_longest(parts(english), parts(japanese), fillvalue=(None, "")))
-    apart = [(text, other) for (kind, text), (other_kind, other) in pairs if kind != other_kind]
-    return apart[:1] or [(text, other) for (kind, text), (_, other) in pairs if differs(kind, text, other)]
+    found = [(text, other) for (kind, text), (other_kind, other) in pairs
+             if kind != other_kind or differs(kind, text, other)]
+    same_shape = all(ours[0] == theirs[0] for ours, theirs in pairs)
+    return found if same_shape else found[:1]
 
 
 def both_readmes():
