@@ -20,29 +20,18 @@ import gc
 import hashlib
 import json
 import os
-import platform
 import random
 import statistics
 import tempfile
 import time
 
 import dictsqlite
+from machine import machine
 
 KEY = "key{:013d}"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 now = time.perf_counter
 SUSTAINED_ROUNDS = 10
-
-
-def machine():
-    """The processor, the cores and the interpreter, in a line."""
-    model = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpuinfo:
-            model = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
 
 
 # ---- passes: each takes a mapping and the work, and returns seconds ----
