@@ -1,10 +1,11 @@
-"""Writes the table of verbs in README.md and docs/verbs.md: what each library can do, tried out.
+"""Writes the table of verbs in README.md, README_JP.md and docs/verbs.md: what each library can do, tried out.
 
     PYTHONPATH=build/release/python python bench/verbs_table.py            prints the table
-    PYTHONPATH=build/release/python python bench/verbs_table.py --write    writes both documents
+    PYTHONPATH=build/release/python python bench/verbs_table.py --write    writes the documents
 
 The libraries are those of bench/python_peers.py --setup, each tried in a process of its own (bench/verbs/probe.py);
 one that is not installed stops --write.  README.md has a row for each group and counts; docs/verbs.md has them all.
+README_JP.md has the table of README.md, phrase by phrase in Japanese.
 """
 
 import argparse
@@ -41,6 +42,25 @@ GROUPS = {
     "plain in any SQLite program; other values; expiry; several writers; order of insertion":
         ("values in plain for any SQLite program", "values other than bytes", "expiry", "several writing processes",
          "order of insertion"),
+}
+
+# What stands in a cell of README.md, between semicolons, and is not code, a name or a number.
+JAPANESE = {
+    "**ours**": "**本ライブラリ**",
+    "all": "すべて",
+    "live views": "動的なビュー",
+    "views as sets": "集合として使えるビュー",
+    "encryption": "暗号化",
+    "asyncio": "asyncio",
+    "by default no pickle runs": "既定で pickle を実行しない",
+    "keys 1 and \"1\" kept apart": "キー 1 と \"1\" の区別",
+    "by default writes survive `kill -9`": "既定で書き込みが `kill -9` に耐える",
+    "are synced": "同期される",
+    "plain in any SQLite program": "どの SQLite プログラムでもそのまま読める",
+    "other values": "ほかの値",
+    "expiry": "有効期限",
+    "several writers": "複数の書き手",
+    "order of insertion": "挿入順",
 }
 
 
@@ -90,10 +110,23 @@ def table(head, rows):
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
+def phrases(cell):
+    """What stands between the semicolons of a cell."""
+    return cell.split("; ")
+
+
 def short(found):
     """What README.md has between its marks."""
     rows = [[name, *(count(found[library], group) for library in LIBRARIES)] for name, group in GROUPS.items()]
     return "\n".join(table(["", "**ours**", *LIBRARIES[1:]], rows)) + "\n"
+
+
+def in_japanese(lines):
+    """The lines of the table of README.md as README_JP.md has them."""
+    rows = [[phrases(cell) for cell in line[2:-2].split(" | ")] for line in lines.splitlines()]
+    return "".join(
+        "| " + " | ".join("、".join(JAPANESE.get(phrase, phrase) for phrase in cell) for cell in row) + " |\n"
+        for row in rows)
 
 
 def long(found):
@@ -109,7 +142,7 @@ def long(found):
 
 
 def replaced(text, new):
-    """The README with the table between its marks."""
+    """A README with the table between its marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + new + END + after
@@ -127,8 +160,9 @@ def main():
     if not options.write:
         print(short(found) + "\n" + long(found))
         return
-    readme = ROOT / "README.md"
-    readme.write_text(replaced(readme.read_text(encoding="utf-8"), short(found)), encoding="utf-8")
+    for name, lines in (("README.md", short(found)), ("README_JP.md", in_japanese(short(found)))):
+        readme = ROOT / name
+        readme.write_text(replaced(readme.read_text(encoding="utf-8"), lines), encoding="utf-8")
     (ROOT / "docs" / "verbs.md").write_text(long(found), encoding="utf-8")
 
 

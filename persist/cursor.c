@@ -301,22 +301,33 @@ int dsq_tier_cursor_next(struct dsq_tier_cursor *cursor, struct dsq_bytes *key,
     return next_in_memory(cursor, key, value, error);
 }
 
-/* Whether the kv table has a row that the hot tier does not know to be deleted. */
+/*
+ * Whether the kv table has a row of a key that is still there.  The row of one that is deleted looks
+ * as good when its tombstone was folded and evicted after the row was read: so each is looked up.
+ */
 static int has_row(struct dsq_tier *tier, bool *found, struct dsq_error *error)
 {
     static const struct dsq_cursor_range all;
     struct dsq_tier_cursor *cursor;
+    struct dsq_record *record;
     struct dsq_bytes key;
     struct dsq_bytes value;
     int status = open_unfolded(tier, &all, &cursor, error);
+    int looked_up = DSQ_ABSENT;
 
     if (status != DSQ_OK) {
         return status;
     }
-    status = dsq_tier_cursor_next(cursor, &key, &value, error);
+    while (looked_up == DSQ_ABSENT && status == DSQ_OK) {
+        status = dsq_tier_cursor_next(cursor, &key, &value, error);
+        looked_up = status == DSQ_OK ? dsq_tier_pin(tier, key, &record, error) : status;
+    }
     dsq_tier_cursor_close(cursor);
-    *found = status == DSQ_OK;
-    return status == DSQ_ABSENT ? DSQ_OK : status;
+    *found = looked_up == DSQ_OK;
+    if (*found) {
+        tier_release(tier, record);
+    }
+    return looked_up == DSQ_ABSENT ? DSQ_OK : looked_up;
 }
 
 int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error)

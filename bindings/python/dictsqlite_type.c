@@ -10,6 +10,7 @@
 #include "bindings/python/mapping.h"
 #include "bindings/python/methods.h"
 #include "bindings/python/options.h"
+#include "bindings/python/recipe.h"
 #include "bindings/python/stats.h"
 
 static struct dsq_py_db *db_of(PyObject *object)
@@ -42,11 +43,20 @@ static int db_init(PyObject *object, PyObject *args, PyObject *kwargs)
     if (!dsq_py_options_parse(args, kwargs, &options)) {
         return -1;
     }
-    bool has_codec = dsq_py_codec_follows_file(&options.values) ||
-                     dsq_py_codec_new(self->module, &options.values, NULL, &options.codec);
-    int result = has_codec ? dsq_py_open(self, &options) : -1;
+    bool reopens =
+        options.native.password == NULL && options.native.persist_mode != DSQ_MODE_MEMORY;
+    PyObject *recipe = reopens ? dsq_py_recipe_new(args, kwargs) : NULL;
+    bool is_ready = (!reopens || recipe != NULL) &&
+                    (dsq_py_codec_follows_file(&options.values) ||
+                     dsq_py_codec_new(self->module, &options.values, NULL, &options.codec));
+    int result = is_ready ? dsq_py_open(self, &options) : -1;
     dsq_py_codec_free(options.codec);
     dsq_py_options_release(&options);
+    if (result == 0) {
+        self->recipe = recipe;
+    } else {
+        Py_XDECREF(recipe);
+    }
     return result;
 }
 
@@ -54,12 +64,14 @@ static int db_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(db_of(self)->path);
+    Py_VISIT(db_of(self)->recipe);
     return dsq_py_codec_traverse(db_of(self)->codec, visit, arg);
 }
 
 static int db_clear(PyObject *self)
 {
     Py_CLEAR(db_of(self)->path);
+    Py_CLEAR(db_of(self)->recipe);
     dsq_py_codec_clear(db_of(self)->codec);
     return 0;
 }

@@ -51,9 +51,10 @@ struct dsq_py_db {
     Py_ssize_t calls;             /* between enter and leave */
     struct dsq_py_iterator *iterators;
     struct dsq_py_reporting *reportings;
-    struct dsq_py_db *previous, *next;                /* the module's open handles */
-    uint64_t queue_bytes;                             /* as opened with, the default filled in */
-    PyObject *path;                                   /* as it was given */
+    struct dsq_py_db *previous, *next; /* the module's open handles */
+    uint64_t queue_bytes;              /* as opened with, the default filled in */
+    PyObject *path;                    /* as it was given */
+    PyObject *recipe;                  /* how to open it again; NULL if there is no way */
     char storage_mode[DSQ_VALUE_FORMAT_SIZE_MAX + 1]; /* that the file records */
     unsigned long changer;  /* the thread that opens or closes, while one does */
     pid_t owner;            /* the process that opened it */

@@ -10,6 +10,7 @@
 #include "bindings/python/many.h"
 #include "bindings/python/mapping.h"
 #include "bindings/python/notifier.h"
+#include "bindings/python/recipe.h"
 #include "bindings/python/scan.h"
 #include "bindings/python/stats.h"
 #include "bindings/python/submit.h"
@@ -324,6 +325,12 @@ static PyObject *db_close(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *db_reduce(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_reduce(db_of(self));
+}
+
 static PyObject *db_enter(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -504,6 +511,10 @@ PyMethodDef dsq_py_db_methods[] = {
      "close($self, /)\n--\n\n"
      "Commit everything and close the file; nothing to do if it is closed.  Waits for calls of\n"
      "other threads.  If the last commit fails, its error is raised and the store stays open."},
+    {"__reduce__", db_reduce, METH_NOARGS,
+     "__reduce__($self, /)\n--\n\n"
+     "A pickle or a copy of a store opens the same file again, and fails if it is not there.\n"
+     "TypeError if the store has a password, which must not get into a pickle, or no file."},
     {"__enter__", db_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nThe store itself."},
     {"__exit__", db_exit, METH_VARARGS, "__exit__($self, /, *args)\n--\n\nClose the store."},
     {NULL, NULL, 0, NULL},

@@ -6,6 +6,7 @@
 #include "bindings/python/handle.h"
 #include "bindings/python/iterator.h"
 #include "bindings/python/notifier.h"
+#include "bindings/python/recipe.h"
 #include "bindings/python/views.h"
 
 PyMODINIT_FUNC PyInit__core(void);
@@ -108,6 +109,7 @@ static PyObject *close_all(PyObject *module, PyObject *unused)
 static PyMethodDef module_functions[] = {
     {"close_all", close_all, METH_NOARGS,
      "close_all($module, /)\n--\n\nClose every open store; failures go to sys.unraisablehook."},
+    {"_reopen", dsq_py_reopen, METH_VARARGS, dsq_py_reopen_doc},
     {"encrypt", (PyCFunction)(void (*)(void))dsq_py_encrypt, METH_VARARGS | METH_KEYWORDS,
      dsq_py_encrypt_doc},
     {"decrypt", (PyCFunction)(void (*)(void))dsq_py_decrypt, METH_VARARGS | METH_KEYWORDS,
@@ -159,6 +161,10 @@ static void module_free(void *module)
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
+#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
+    /* Nothing of Python's is kept outside of the module's state, and the library is for threads. */
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
     {0, NULL},
 };
 

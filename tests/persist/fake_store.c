@@ -488,6 +488,7 @@ static int reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *r
             break;
         }
     }
+    pass(fake, FAKE_AFTER_SCAN);
     unlock(fake);
     return status;
 }

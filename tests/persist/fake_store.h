@@ -39,6 +39,7 @@ enum fake_point {
     FAKE_AT_CHECKPOINT, /* before it ends */
     FAKE_BEFORE_READ,   /* in reader_get, before the row is looked up */
     FAKE_AFTER_READ,    /* in reader_get, with the row in hand */
+    FAKE_AFTER_SCAN,    /* in reader_scan, with the rows in hand */
     FAKE_POINTS,
 };
 

@@ -1,4 +1,5 @@
 /* The races of two tiers, each made to happen: a reader stands still with an old row in its hand. */
+#include "persist/cursor.h"
 #include "tests/persist/tier_fixture.h"
 
 static void make_lazy(void)
@@ -78,6 +79,29 @@ Test(tier_races, a_reader_with_the_old_row_does_not_bring_a_deleted_key_back)
     fake_release(store, FAKE_AFTER_READ);
     cr_assert_str_eq(finish(reader), "absent");
     cr_assert_str_eq(get("k"), "absent");
+}
+
+static void act_is_empty(struct actor *actor)
+{
+    bool empty;
+    int status = dsq_tier_is_empty(tier, &empty, NULL);
+    show(actor->shown, status, NULL);
+    if (status == DSQ_OK) {
+        snprintf(actor->shown, sizeof actor->shown, empty ? "empty" : "not empty");
+    }
+}
+
+Test(tier_races, a_row_of_a_deleted_key_makes_no_empty_store_look_filled)
+{
+    /* Else the number of records is known, and no row is looked at. */
+    put("other", "value");
+    cr_assert_str_eq(pop("other"), "value");
+    struct actor *reader = start_trapped(FAKE_AFTER_SCAN, act_is_empty, NULL, NULL);
+    cr_assert_str_eq(pop("k"), "old");
+    settle_down();
+    evict("k");
+    fake_release(store, FAKE_AFTER_SCAN);
+    cr_assert_str_eq(finish(reader), "empty");
 }
 
 Test(tier_races, a_delete_of_a_key_that_is_only_in_the_store_finds_and_removes_it)

@@ -63,6 +63,13 @@ class _Computations:
             del self.awaited[task]
 
 
+def _reopen(cls: "type[AsyncDictSQLite]", db: DictSQLite) -> "AsyncDictSQLite":
+    """What a pickle of a store calls, with the DictSQLite that opened the file again."""
+    store = cls.__new__(cls)
+    store._serve(db)
+    return store
+
+
 class AsyncDictSQLite:
     """A persistent dictionary of str keys for asyncio; what values are is storage_mode's to say.
 
@@ -87,9 +94,12 @@ class AsyncDictSQLite:
         buffer_interval_ms: int = 5000,
         **options: Any,
     ) -> None:
-        self._db = DictSQLite(
+        self._serve(DictSQLite(
             db_path, capacity, persist_mode=persist_mode, buffer_size=buffer_size,
-            flush_interval_ms=buffer_interval_ms, **options)
+            flush_interval_ms=buffer_interval_ms, **options))
+
+    def _serve(self, db: DictSQLite) -> None:
+        self._db = db
         mode = self._db.stats()["mode"]
         self._writes_wait = mode == "writethrough"
         self._may_wait = mode != "memory"
@@ -97,6 +107,9 @@ class AsyncDictSQLite:
         self._pool = ThreadPoolExecutor(_WAITING_THREADS, "dictsqlite-wait")
         self._computations: "weakref.WeakKeyDictionary[Any, _Computations]" = (
             weakref.WeakKeyDictionary())
+
+    def __reduce__(self) -> "tuple[Any, ...]":
+        return _reopen, (type(self), self._db)
 
     @classmethod
     async def open(cls, db_path: Any, *args: Any, **options: Any) -> "AsyncDictSQLite":

@@ -5,7 +5,7 @@ from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Protocol, TypedDict, TypeVar, final, overload
 
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer, Self, disjoint_base
 
 _T = TypeVar("_T")
 
@@ -97,6 +97,7 @@ class Batch:
     def delete(self, key: str, /) -> None: ...
 
 # Values are what storage_mode makes of them: bytes, unless it is given.
+@disjoint_base
 class DictSQLite:
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __init__(
@@ -138,6 +139,7 @@ class DictSQLite:
     def __ior__(self, other: _Readable, /) -> Self: ...
     @overload
     def __ior__(self, other: Iterable[tuple[str, Any]], /) -> Self: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -223,3 +225,6 @@ def decrypt(
 def safe_pickle_check(data: Buffer, allowed_modules: Iterable[str] | None = None) -> None: ...
 def safe_pickle_loads(data: Buffer, allowed_modules: Iterable[str] | None = None) -> Any: ...
 def close_all() -> None: ...
+def _reopen(
+    type: type[DictSQLite], args: tuple[Any, ...], kwargs: dict[str, Any], /
+) -> DictSQLite: ...

@@ -215,6 +215,7 @@ def test_a_loop_that_ends_under_a_flush_leaves_no_noise(path):
         from dictsqlite import AsyncDictSQLite
         db = AsyncDictSQLite({str(path)!r}, persist_mode="writethrough")
         async def body():
+            asyncio.get_running_loop().slow_callback_duration = 60  # no word of a slow machine
             for i in range(100):
                 asyncio.ensure_future(db.aset(f"k{{i}}", b"v"))
             await asyncio.sleep(0)

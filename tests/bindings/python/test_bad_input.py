@@ -281,16 +281,6 @@ def test_an_open_store_is_not_opened_again(path):
         assert db["k"] == b"v"
 
 
-def test_a_handle_cannot_be_pickled_or_copied(db):
-    import copy
-    import pickle
-
-    with pytest.raises(TypeError):
-        pickle.dumps(db)
-    with pytest.raises(TypeError):
-        copy.copy(db)
-
-
 def test_exceptions_have_the_documented_bases():
     bases = {
         "StorageError": OSError,

@@ -2,12 +2,17 @@
 
 The Python blocks of a page run in their order, in one namespace and an empty directory.  A block that begins
 with a prompt has its output compared.
+
+README_JP.md is held to README.md part by part (a heading, a paragraph, an item, a row, a block of code): each part
+has the same code, links and numbers as its English, so that a change of one alone shows.
 """
 
 import ast
 import asyncio
+import collections
 import doctest
 import inspect
+import itertools
 import pathlib
 import re
 
@@ -18,7 +23,8 @@ from dictsqlite import AsyncDictSQLite, Batch, DictSQLite
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PAGES = sorted(
-    page.relative_to(ROOT).as_posix() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    page.relative_to(ROOT).as_posix()
+    for page in [ROOT / "README.md", ROOT / "README_JP.md", *(ROOT / "docs").glob("*.md")])
 REFERENCE = ROOT / "docs" / "reference.md"
 
 
@@ -131,3 +137,89 @@ def test_the_links_of_a_page_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", text):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+PART = re.compile(r"""
+    ^ (?: (?P<code>```\w*) \n .*? ^```$
+        | (?P<heading>\#+) [ ] [^\n]*
+        | (?P<row>\|) [^\n]*
+        | (?P<item>-) [ ] [^\n]* (?: \n [ ]{2} [^\n]+ )*
+        | (?P<mark><!--) [^\n]*
+        | [^\n]+ (?: \n (?!```|[#|]|-[ ]|<!--) [^\n]+ )*
+      ) $""", re.MULTILINE | re.DOTALL | re.VERBOSE)
+COMMENT = re.compile(r" *(?:/\*.*?\*/|(?<!\S)#(?!include).*)")
+SPELT = {word: str(number) for number, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
+
+
+def parts(text):
+    """The kind and the text of each part of a page."""
+    return [("".join(filter(None, found.groups())), found.group()) for found in PART.finditer(text)]
+
+
+def numbers(text):
+    found = re.findall(r"\d+(?:[.,]\d+)*", text)
+    return collections.Counter(number.replace(",", "") for number in found)
+
+
+def spelt_numbers(text):
+    return collections.Counter(SPELT[word] for word in re.findall(r"[a-z]+", text.lower()) if word in SPELT)
+
+
+def same_numbers(english, japanese):
+    """Whether two texts have the same numbers; one that is a word in English may be digits in Japanese."""
+    more = numbers(japanese)
+    more.subtract(numbers(english))
+    return all(0 <= count <= spelt_numbers(english)[number] for number, count in more.items())
+
+
+def cells(text):
+    return len(re.findall(r"(?<!\\)\|", text)) if text.startswith("|") else 0
+
+
+def code_spans(text):
+    return sorted(re.findall(r"`[^`]+`", text))
+
+
+def links(text):
+    other = {"README.md": "README_JP.md"}
+    return sorted(other.get(target, target) for target in re.findall(r"\]\(([^)]+)\)", text))
+
+
+def without_comments(text):
+    return [COMMENT.sub("", line) for line in text.splitlines()]
+
+
+def differs(kind, english, japanese):
+    if kind.startswith("```"):
+        return without_comments(english) != without_comments(japanese)
+    return (cells(english) != cells(japanese) or code_spans(english) != code_spans(japanese)
+            or links(english) != links(japanese) or not same_numbers(english, japanese))
+
+
+def differences(english, japanese):
+    """The parts, English beside Japanese, that do not say the same; of pages of different shape, where that begins."""
+    pairs = list(itertools.zip_longest(parts(english), parts(japanese), fillvalue=(None, "")))
+    found = [(text, other) for (kind, text), (other_kind, other) in pairs
+             if kind != other_kind or differs(kind, text, other)]
+    same_shape = all(ours[0] == theirs[0] for ours, theirs in pairs)
+    return found if same_shape else found[:1]
+
+
+def both_readmes():
+    return [(ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "README_JP.md")]
+
+
+def test_the_readme_in_japanese_says_what_the_readme_says_part_by_part():
+    found = differences(*both_readmes())
+    assert not found, "\n\n".join("\n".join(pair) for pair in found)
+
+
+@pytest.mark.parametrize("said, instead", [
+    ("65,536", "65,537"), ("(64 MiB)", ""), ("one SQLite file", "two SQLite files"), ("_interval_ms` (100)", "_interval_ms`"),
+    ("`delete_many`, ", ""), ("| `lazy` |", "| `late` |"), (" | caches |", " |"), ("](docs/async.md)", "](docs/tuning.md)"),
+    ("db.increment", "db.add"), ('"ada", 3', '"ada", 4'), ("\n## The file\n", "\n### The file\n"),
+    ("\n- A forked child", "\n\nA forked child"), ("\n## C\n", "\nA new paragraph.\n\n## C\n"),
+])
+def test_a_change_of_the_readme_alone_shows(said, instead):
+    english, japanese = both_readmes()
+    assert differences(english.replace(said, instead), japanese)

@@ -10,6 +10,11 @@ import pytest
 from dictsqlite import DictSQLite, DictSQLiteError
 
 ROUNDS = 200
+# Set, the long test makes so many calls of each kind, e.g. 1000000 of them all: hours.
+LONG_CALLS = int(os.environ.get("DSQ_LEAK_CALLS", "0"))
+# Calls that take milliseconds each get a hundredth of it.
+SLOW_CALLS = {"backup", "verify", "compact", "cancelled backup", "failed verify", "failed backup",
+              "open and close", "failed open", "flush", "iteration", "half an iteration", "scan"}
 
 
 def attempt(call):
@@ -307,3 +312,23 @@ def test_types_do_not_collect_instances(path):
     del db, thing
     gc.collect()
     assert [sys.getrefcount(kind) for kind in kinds] == before
+
+
+@pytest.mark.skipif(not LONG_CALLS, reason="DSQ_LEAK_CALLS says how many calls of each kind")
+@pytest.mark.parametrize("name", calls(None, None))
+def test_many_calls_leave_blocks_and_memory_as_they_were(path, name):
+    rounds = LONG_CALLS // (100 if name in SLOW_CALLS else 1)
+    with DictSQLite(path, persist_mode="memory", hot_capacity=1000) as db:
+        call = calls(db, path)[name]
+        levels = []
+        for _ in range(4):
+            for _ in range(rounds // 3):
+                attempt(call)
+            gc.collect()
+            levels.append((sys.getallocatedblocks(), resident_bytes()))
+    # What waits for a grace period comes and goes; a leak is there every time.
+    blocks, resident = (min(after - before for before, after in zip(level, level[1:]))
+                        for level in zip(*levels))
+    print(f"{name}: {rounds // 3 * 4} calls, blocks {blocks:+d}, resident {resident / 1024:+.0f} KiB")
+    assert blocks < 100
+    assert resident < 1 << 20

@@ -1,6 +1,7 @@
 """The table of verbs says of us what is so: a fresh run of the script agrees with what the documents say."""
 
 import pathlib
+import re
 import shutil
 import sys
 
@@ -25,8 +26,8 @@ def rows(text):
     return {cells[0].replace("\0", "|"): [cell.replace("\0", "|") for cell in cells[1:]] for cells in lines[2:]}
 
 
-def short_table():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def short_table(page="README.md"):
+    text = (ROOT / page).read_text(encoding="utf-8")
     return text.partition(verbs_table.BEGIN)[2].partition(verbs_table.END)[0]
 
 
@@ -57,3 +58,13 @@ def test_our_column_of_the_readme_is_what_a_fresh_run_finds(ours):
 def test_every_row_of_the_script_is_in_one_group_of_the_readme(ours):
     grouped = [row for group in verbs_table.GROUPS.values() for row in group]
     assert sorted(grouped) == sorted(ours)
+
+
+def test_the_table_of_the_readme_in_japanese_is_that_of_the_readme_translated():
+    assert short_table("README_JP.md") == verbs_table.in_japanese(short_table())
+
+
+def test_each_phrase_of_the_groups_that_is_not_code_alone_has_its_japanese():
+    said = {phrase for name in verbs_table.GROUPS for phrase in verbs_table.phrases(name)}
+    in_words = {phrase for phrase in said if re.sub(r"`[^`]*`", "", phrase).strip()}
+    assert in_words == verbs_table.JAPANESE.keys() - {"**ours**", "all"}
