@@ -28,6 +28,7 @@ struct bench {
     uint64_t rounds;
     const char *only;
     const char *json;
+    char machine[BENCH_MACHINE_BYTES]; /* before the work loads it */
     const struct map_ops *maps[MAPS_MAX];
     size_t map_count;
     struct map_inputs inputs;
@@ -114,11 +115,9 @@ static json_t *figures_new(struct bench *bench)
 static bool json_write(struct bench *bench)
 {
     const struct map_parameters *parameters = &bench->parameters;
-    char machine[BENCH_MACHINE_BYTES];
-    bench_describe_machine(machine);
     json_t *report = json_pack(
-        "{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "benchmark", "map", "machine", machine,
-        "parameters", "keys", (json_int_t)parameters->keys, "operations",
+        "{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "benchmark", "map", "machine",
+        bench->machine, "parameters", "keys", (json_int_t)parameters->keys, "operations",
         (json_int_t)parameters->operations, "key_bytes", (json_int_t)parameters->key_bytes,
         "value_bytes", (json_int_t)parameters->value_bytes, "rounds", (json_int_t)bench->rounds,
         "seed", (json_int_t)parameters->seed, "figures", figures_new(bench));
@@ -209,7 +208,8 @@ int main(int argc, char **argv)
         return 2;
     }
     stress_seed_choose(&bench.parameters.seed);
-    bench_print_machine();
+    bench_describe_machine(bench.machine);
+    printf("%s\n", bench.machine);
     stress_options_print_replay(argv[0], options, sizeof options / sizeof options[0]);
     int status = bench_run(&bench);
     map_inputs_free(&bench.inputs);

@@ -32,7 +32,7 @@ struct dsq_tier_cursor {
     struct dsq_scan_range range;
     bool exhausted;
     struct chunk chunk;         /* persistent modes */
-    unsigned char *last_key;    /* range.start once a chunk was read */
+    unsigned char *last_key;    /* range.start, or stop, once a chunk was read */
     struct dsq_record *current; /* pinned, when the value comes from the hot tier */
     uint64_t shard;             /* memory mode */
     uint64_t position;
@@ -59,6 +59,7 @@ static int copy_range(struct dsq_tier_cursor *cursor, const struct dsq_cursor_ra
         .start = {cursor->bounds, start},
         .has_stop = range->has_stop,
         .stop = {cursor->bounds + start, stop},
+        .descending = range->descending,
     };
     return DSQ_OK;
 }
@@ -80,8 +81,12 @@ static int open_unfolded(struct dsq_tier *tier, const struct dsq_cursor_range *r
 int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *range,
                          struct dsq_tier_cursor **cursor, struct dsq_error *error)
 {
-    int status = dsq_tier_fold(tier, error);
+    int status;
 
+    if (range->descending && !tier_persists(tier)) {
+        return dsq_error_set(error, DSQ_ERR_UNSUPPORTED, "memory mode has no order to reverse");
+    }
+    status = dsq_tier_fold(tier, error);
     return status == DSQ_OK ? open_unfolded(tier, range, cursor, error) : status;
 }
 
@@ -143,7 +148,7 @@ static bool add_row(void *context, struct dsq_bytes key, struct dsq_bytes value)
     return chunk->count < CHUNK_ROWS;
 }
 
-/* Remembers where the next chunk begins: after the last key of this one. */
+/* Remembers where the next chunk begins: behind the last key of this one. */
 static int advance_range(struct dsq_tier_cursor *cursor)
 {
     const struct chunk *chunk = &cursor->chunk;
@@ -156,8 +161,13 @@ static int advance_range(struct dsq_tier_cursor *cursor)
     memcpy(key, chunk->bytes + last->offset, last->key_size);
     free(cursor->last_key);
     cursor->last_key = key;
-    cursor->range.start = (struct dsq_bytes){key, last->key_size};
-    cursor->range.after_start = true;
+    if (cursor->range.descending) {
+        cursor->range.stop = (struct dsq_bytes){key, last->key_size};
+        cursor->range.has_stop = true;
+    } else {
+        cursor->range.start = (struct dsq_bytes){key, last->key_size};
+        cursor->range.after_start = true;
+    }
     return DSQ_OK;
 }
 

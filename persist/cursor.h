@@ -5,7 +5,7 @@
  * transaction (a long one would keep the WAL from being reused for as long as it lives), and takes
  * the newer value from the hot tier where there is one.  All that was acknowledged before the
  * cursor was opened is in kv by then (folded), and every chunk begins after the last key of the one
- * before: a key that is there throughout appears exactly once.  In memory mode it walks the
+ * before, on its other side if the cursor descends: a key that is there throughout appears exactly once.  In memory mode it walks the
  * tables in windows of the hash space (dsq_table_walk), with the same rule.
  */
 #ifndef DSQ_PERSIST_CURSOR_H
@@ -15,11 +15,15 @@
 
 struct dsq_tier_cursor;
 
-/* Keys from start on (inclusive) and before stop (if has_stop); the bytes are copied. */
+/*
+ * Keys from start on (inclusive) and before stop (if has_stop), the last one first if descending; the
+ * bytes are copied.
+ */
 struct dsq_cursor_range {
     struct dsq_bytes start;
     bool has_stop;
     struct dsq_bytes stop;
+    bool descending;
 };
 
 /*
@@ -28,7 +32,10 @@ struct dsq_cursor_range {
  */
 int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error);
 
-/* Folds first.  The errors of dsq_tier_fold; DSQ_ERR_NOMEM. */
+/*
+ * Folds first.  The errors of dsq_tier_fold; DSQ_ERR_NOMEM; DSQ_ERR_UNSUPPORTED for descending in memory
+ * mode, which has no order.
+ */
 int dsq_tier_cursor_open(struct dsq_tier *tier, const struct dsq_cursor_range *range,
                          struct dsq_tier_cursor **cursor, struct dsq_error *error);
 

@@ -14,10 +14,11 @@
 
 #include "core/error.h"
 
-/* The four queries of a scan: which bound is open, and is there an end. */
+/* The queries of a scan: which bound is open, is there an end, and which way it goes. */
 #define SCAN_AFTER_START 1
 #define SCAN_HAS_STOP 2
-#define SCANS 4
+#define SCAN_DESCENDING 4
+#define SCANS 8
 
 static const char get_sql[] = "SELECT value FROM kv WHERE key = ?1";
 static const char *const scan_sql[SCANS] = {
@@ -25,6 +26,10 @@ static const char *const scan_sql[SCANS] = {
     "SELECT key, value FROM kv WHERE key > ?1 ORDER BY key",
     "SELECT key, value FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key",
     "SELECT key, value FROM kv WHERE key > ?1 AND key < ?2 ORDER BY key",
+    "SELECT key, value FROM kv WHERE key >= ?1 ORDER BY key DESC",
+    "SELECT key, value FROM kv WHERE key > ?1 ORDER BY key DESC",
+    "SELECT key, value FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key DESC",
+    "SELECT key, value FROM kv WHERE key > ?1 AND key < ?2 ORDER BY key DESC",
 };
 
 static const char journal_sql[] = "SELECT id, batch FROM journal WHERE id > ?1 ORDER BY id";
@@ -213,7 +218,8 @@ void dsq_sqlite_reader_done(struct dsq_reader *reader)
 static int scan_statement(struct dsq_reader *reader, const struct dsq_scan_range *range,
                           struct sqlite3_stmt **statement, struct dsq_error *error)
 {
-    int which = (range->after_start ? SCAN_AFTER_START : 0) | (range->has_stop ? SCAN_HAS_STOP : 0);
+    int which = (range->after_start ? SCAN_AFTER_START : 0) |
+                (range->has_stop ? SCAN_HAS_STOP : 0) | (range->descending ? SCAN_DESCENDING : 0);
     int status = DSQ_OK;
     if (reader->scans[which] == NULL) {
         status = dsq_sqlite_prepare(reader->db, scan_sql[which], reader->store->path,

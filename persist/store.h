@@ -26,12 +26,16 @@
 struct dsq_store;
 struct dsq_reader;
 
-/* A scan asks for rows with start <= key (or start < key), and key < stop, in key order. */
+/*
+ * A scan asks for rows with start <= key (or start < key), and key < stop, in key order or, descending, in
+ * the opposite one.
+ */
 struct dsq_scan_range {
     struct dsq_bytes start;
     bool after_start; /* leave the row whose key equals start out */
     bool has_stop;
     struct dsq_bytes stop;
+    bool descending;
 };
 
 /*

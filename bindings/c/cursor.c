@@ -57,6 +57,7 @@ static int open_range(dsq_db *db, const struct dsq_range *range, struct dsq_tier
         .start = {range->start, range->start_size},
         .has_stop = range->stop != NULL,
         .stop = {range->stop, range->stop_size},
+        .descending = range->descending != 0,
     };
     unsigned char *successor = malloc(prefix.size + 1);
     int status;

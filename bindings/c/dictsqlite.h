@@ -384,6 +384,7 @@ struct dsq_range {
     size_t start_size;
     const void *stop; /* keys < stop; NULL: to the end */
     size_t stop_size;
+    int descending; /* the last key first; not in memory mode: DSQ_ERR_UNSUPPORTED */
 };
 
 /*

@@ -82,11 +82,21 @@ static struct dsq_py_iterator *allocate(PyTypeObject *type, enum dsq_py_view_kin
     return self;
 }
 
+static bool check_order(const struct dsq_py_db *db, const struct dsq_range *range)
+{
+    bool possible = range == NULL || !range->descending || db->mode != DSQ_MODE_MEMORY;
+    if (!possible) {
+        PyErr_SetString(PyExc_TypeError,
+                        "with persist_mode='memory' there is no order to be reversed");
+    }
+    return possible;
+}
+
 PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind,
                               const struct dsq_range *range)
 {
     struct dsq_py_iterator *self = allocate(db->module->iterator_type, kind);
-    if (self == NULL || !dsq_py_ready(db)) {
+    if (self == NULL || !dsq_py_ready(db) || !check_order(db, range)) {
         Py_XDECREF(self);
         return NULL;
     }
@@ -103,6 +113,11 @@ PyObject *dsq_py_iterator_new(struct dsq_py_db *db, enum dsq_py_view_kind kind,
     self->db = db;
     link_iterator(self);
     return (PyObject *)self;
+}
+
+PyObject *dsq_py_iterator_reversed(struct dsq_py_db *db, enum dsq_py_view_kind kind)
+{
+    return dsq_py_iterator_new(db, kind, &(const struct dsq_range){.descending = 1});
 }
 
 static const void *copy(struct dsq_py_iterator *self, const void *data, size_t size)

@@ -122,13 +122,20 @@ static PyObject *db_batch(PyObject *self, PyObject *unused)
 
 static PyObject *db_scan(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"prefix", "start", "stop", NULL};
+    static const char *const names[] = {"prefix", "start", "stop", "reverse", NULL};
     PyObject *prefix = Py_None, *start = Py_None, *stop = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:scan", NAMES(names), &prefix, &start,
-                                     &stop)) {
+    int reverse = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOp:scan", NAMES(names), &prefix, &start,
+                                     &stop, &reverse)) {
         return NULL;
     }
-    return dsq_py_scan(db_of(self), prefix, start, stop);
+    return dsq_py_scan(db_of(self), prefix, start, stop, reverse);
+}
+
+static PyObject *db_reversed(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_iterator_reversed(db_of(self), DSQ_PY_KEYS);
 }
 
 /* ---- one key, depending on what is there ---- */
@@ -414,13 +421,14 @@ PyMethodDef dsq_py_db_methods[] = {
      "is stored.  Of several changes of one key the last counts.  TooBigError at the end if they\n"
      "exceed queue_bytes; then nothing is stored."},
     {"scan", METHOD(db_scan), METH_VARARGS | METH_KEYWORDS,
-     "scan($self, /, prefix=None, start=None, stop=None)\n--\n\n"
-     "Iterate over the (key, value) pairs whose keys begin with prefix, or are not less than "
-     "start\n"
-     "and less than stop; ValueError for a prefix beside one of those.  In constant memory, and "
-     "in\n"
-     "the order of the keys; with persist_mode='memory' in no order, after a walk over all "
-     "records."},
+     "scan($self, /, prefix=None, start=None, stop=None, reverse=False)\n--\n\n"
+     "Iterate over the (key, value) pairs whose keys begin with prefix, or are not less than\n"
+     "start and less than stop; ValueError for a prefix beside one of those.  In constant memory,\n"
+     "and in the order of the keys, or the opposite one; with persist_mode='memory' in no order,\n"
+     "after a walk over all records, and TypeError for reverse."},
+    {"__reversed__", db_reversed, METH_NOARGS,
+     "__reversed__($self, /)\n--\n\n"
+     "Iterate over the keys, the last one first; TypeError with persist_mode='memory'."},
     {"add", METHOD(db_add), METH_FASTCALL,
      "add($self, key, value, /)\n--\n\n"
      "Store value if there is no such key; return whether it was stored.  Atomic."},

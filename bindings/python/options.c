@@ -19,7 +19,7 @@ const char dsq_py_options_doc[] =
     "cache, unless hot_capacity is None.  In the other modes everything is kept in the file.\n"
     "\n"
     "It does what a dict does, except that iteration is in the order of the keys (none in memory\n"
-    "mode), so that reversed() raises TypeError and popitem() takes the first; and that copy() and |\n"
+    "mode, where reversed() raises TypeError), so that popitem() takes the first; that copy() and |\n"
     "give a dict.\n"
     "\n"
     "db_path: the file; ':memory:' means persist_mode='memory'.\n"

@@ -18,9 +18,10 @@ static bool parse_bound(PyObject *object, const void **data, size_t *size)
     return true;
 }
 
-PyObject *dsq_py_scan(struct dsq_py_db *self, PyObject *prefix, PyObject *start, PyObject *stop)
+PyObject *dsq_py_scan(struct dsq_py_db *self, PyObject *prefix, PyObject *start, PyObject *stop,
+                      int reverse)
 {
-    struct dsq_range range = {0};
+    struct dsq_range range = {.descending = reverse};
     if (!parse_bound(prefix, &range.prefix, &range.prefix_size) ||
         !parse_bound(start, &range.start, &range.start_size) ||
         !parse_bound(stop, &range.stop, &range.stop_size)) {

@@ -6,8 +6,9 @@
 
 /*
  * A new iterator of the items whose keys begin with prefix, or are not less than start and less
- * than stop, each a str or None; NULL with an exception.
+ * than stop, each a str or None, the last one first if reverse; NULL with an exception.
  */
-PyObject *dsq_py_scan(struct dsq_py_db *self, PyObject *prefix, PyObject *start, PyObject *stop);
+PyObject *dsq_py_scan(struct dsq_py_db *self, PyObject *prefix, PyObject *start, PyObject *stop,
+                      int reverse);
 
 #endif

@@ -185,16 +185,54 @@ static PyObject *compare(PyObject *self, PyObject *other, int operation)
     return result;
 }
 
-static PyMethodDef set_methods[] = {
-    {"isdisjoint", is_disjoint, METH_O,
-     "isdisjoint($self, other, /)\n--\n\nWhether the view and the iterable have nothing in "
-     "common."},
+static PyObject *reverse_keys(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_iterator_reversed(db_of(self), DSQ_PY_KEYS);
+}
+
+static PyObject *reverse_values(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_iterator_reversed(db_of(self), DSQ_PY_VALUES);
+}
+
+static PyObject *reverse_items(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return dsq_py_iterator_reversed(db_of(self), DSQ_PY_ITEMS);
+}
+
+/* clang-format off */
+#define REVERSED(reverse)                                                                          \
+    {"__reversed__", reverse, METH_NOARGS,                                                         \
+     "__reversed__($self, /)\n--\n\nIterate, the last key first; not with persist_mode='memory'."}
+#define IS_DISJOINT                                                                                \
+    {"isdisjoint", is_disjoint, METH_O,                                                            \
+     "isdisjoint($self, other, /)\n--\n\nWhether the view and the iterable have nothing in common."}
+/* clang-format on */
+
+static PyMethodDef keys_methods[] = {
+    REVERSED(reverse_keys),
+    IS_DISJOINT,
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef values_methods[] = {
+    REVERSED(reverse_values),
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMethodDef items_methods[] = {
+    REVERSED(reverse_items),
+    IS_DISJOINT,
     {NULL, NULL, 0, NULL},
 };
 
 /* clang-format off */
-#define VIEW_SLOTS(doc, iterate)                                                                   \
+#define VIEW_SLOTS(doc, iterate, methods)                                                          \
     {Py_tp_doc, doc},                                                                              \
+    {Py_tp_methods, methods},                                                                      \
     {Py_tp_traverse, view_traverse},                                                               \
     {Py_tp_dealloc, view_dealloc},                                                                 \
     {Py_tp_repr, view_repr},                                                                       \
@@ -207,8 +245,7 @@ static PyMethodDef set_methods[] = {
     {Py_nb_and, intersect},                                                                        \
     {Py_nb_or, unite},                                                                             \
     {Py_nb_subtract, subtract},                                                                    \
-    {Py_nb_xor, symmetric_difference},                                                             \
-    {Py_tp_methods, set_methods}
+    {Py_nb_xor, symmetric_difference}
 /* clang-format on */
 
 static char keys_doc[] = "Live view of the keys of a DictSQLite.";
@@ -216,18 +253,18 @@ static char values_doc[] = "Live view of the values of a DictSQLite.";
 static char items_doc[] = "Live view of the (key, value) pairs of a DictSQLite.";
 
 static PyType_Slot keys_slots[] = {
-    VIEW_SLOTS(keys_doc, iterate_keys),
+    VIEW_SLOTS(keys_doc, iterate_keys, keys_methods),
     SET_SLOTS(keys_contain),
     {0, NULL},
 };
 
 static PyType_Slot values_slots[] = {
-    VIEW_SLOTS(values_doc, iterate_values),
+    VIEW_SLOTS(values_doc, iterate_values, values_methods),
     {0, NULL},
 };
 
 static PyType_Slot items_slots[] = {
-    VIEW_SLOTS(items_doc, iterate_items),
+    VIEW_SLOTS(items_doc, iterate_items, items_methods),
     SET_SLOTS(items_contain),
     {0, NULL},
 };

@@ -468,6 +468,14 @@ static void reader_done(struct dsq_reader *reader)
     reader->reading = false;
 }
 
+static bool in_scan(const struct dsq_scan_range *range, struct dsq_bytes key)
+{
+    int from_start = dsq_bytes_compare(key, range->start);
+
+    return (range->after_start ? from_start > 0 : from_start >= 0) &&
+           (!range->has_stop || dsq_bytes_compare(key, range->stop) < 0);
+}
+
 static int reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *range,
                        dsq_row_visitor visitor, void *context, struct dsq_error *error)
 {
@@ -476,15 +484,11 @@ static int reader_scan(struct dsq_reader *reader, const struct dsq_scan_range *r
 
     lock(fake);
     status = enter(fake, FAKE_READER_SCAN, error);
-    for (size_t i = fake_rows_position(&fake->rows, range->start);
-         status == DSQ_OK && i < fake->rows.count; i++) {
-        struct dsq_bytes key = fake_key(&fake->rows.at[i]);
+    for (size_t i = 0; status == DSQ_OK && i < fake->rows.count; i++) {
+        size_t at = range->descending ? fake->rows.count - 1 - i : i;
+        struct dsq_bytes key = fake_key(&fake->rows.at[at]);
 
-        if (range->after_start && dsq_bytes_compare(key, range->start) == 0) {
-            continue;
-        }
-        if ((range->has_stop && dsq_bytes_compare(key, range->stop) >= 0) ||
-            !visitor(context, key, fake_value(&fake->rows.at[i]))) {
+        if (in_scan(range, key) && !visitor(context, key, fake_value(&fake->rows.at[at]))) {
             break;
         }
     }

@@ -19,6 +19,15 @@ static void open_all(void)
     open_range("", NULL);
 }
 
+static int open_descending(const char *start_key, const char *stop_key)
+{
+    struct dsq_cursor_range range = {.start = text(start_key),
+                                     .has_stop = stop_key != NULL,
+                                     .stop = text(stop_key != NULL ? stop_key : ""),
+                                     .descending = true};
+    return dsq_tier_cursor_open(tier, &range, &cursor, &error);
+}
+
 /* The next record as "key=value", "end" or "error". */
 static const char *next(void)
 {
@@ -116,6 +125,47 @@ Test(cursor, a_range_leaves_out_what_lies_outside)
     expect_end();
     open_range("000005", "000005");
     expect_end();
+}
+
+/* The records of [from, to), the last one first. */
+static void expect_run_down(unsigned from, unsigned to)
+{
+    char expected[2 * SHOWN_MAX];
+    for (unsigned i = to; i > from; i--) {
+        snprintf(expected, sizeof expected, "%s=v", name(i - 1));
+        cr_assert_str_eq(next(), expected);
+    }
+}
+
+Test(cursor, descending_it_visits_every_row_from_the_last_on_in_chunks)
+{
+    seed(1000);
+    open_tier(DSQ_TIER_LAZY, 10);
+    cr_assert_eq(open_descending("", NULL), DSQ_OK);
+    expect_run_down(0, 1000);
+    expect_end();
+    cr_assert_geq(fake_calls(store, FAKE_READER_SCAN), 4);
+    cr_assert_eq(open_descending(name(3), "000700"), DSQ_OK);
+    expect_run_down(3, 700);
+    expect_end();
+}
+
+Test(cursor, descending_it_sees_what_is_changed_before_it_comes_by)
+{
+    seed(600);
+    open_tier(DSQ_TIER_LAZY, 1000);
+    cr_assert_eq(open_descending("", NULL), DSQ_OK);
+    expect_run_down(598, 600);
+    cr_assert_str_eq(pop(name(100)), "v");
+    expect_run_down(101, 598);
+    expect_run_down(0, 100);
+    expect_end();
+}
+
+Test(cursor, memory_mode_has_no_order_to_descend_in)
+{
+    open_tier(DSQ_TIER_MEMORY, UINT64_MAX);
+    cr_assert_eq(open_descending("", NULL), DSQ_ERR_UNSUPPORTED);
 }
 
 Test(cursor, opening_folds_what_was_written_before)

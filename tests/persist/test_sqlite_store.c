@@ -243,6 +243,20 @@ Test(sqlite_store, scans_ranges_in_the_order_of_their_bytes)
         "c");
     cr_assert_str_eq(scan(store, (struct dsq_scan_range){.has_stop = true}, -1), "");
     cr_assert_str_eq(scan(store, (struct dsq_scan_range){0}, 2), "0a");
+    cr_assert_str_eq(scan(store, (struct dsq_scan_range){.descending = true}, -1), "dcba0");
+    cr_assert_str_eq(
+        scan(store, (struct dsq_scan_range){.after_start = true, .descending = true}, 2), "dc");
+    cr_assert_str_eq(
+        scan(store,
+             (struct dsq_scan_range){.start = b, .has_stop = true, .stop = d, .descending = true},
+             -1),
+        "cb");
+    cr_assert_str_eq(
+        scan(store,
+             (struct dsq_scan_range){
+                 .start = b, .after_start = true, .has_stop = true, .stop = d, .descending = true},
+             -1),
+        "c");
     must_close(store);
 }
 

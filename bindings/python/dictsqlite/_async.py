@@ -283,9 +283,10 @@ class AsyncDictSQLite:
         return self._walk(self._db.items)
 
     def ascan(self, prefix: Optional[str] = None, start: Optional[str] = None,
-              stop: Optional[str] = None) -> "AsyncIterator[tuple[str, Any]]":
+              stop: Optional[str] = None,
+              reverse: bool = False) -> "AsyncIterator[tuple[str, Any]]":
         """The pairs whose keys begin with prefix, or are at least start and less than stop."""
-        return self._walk(lambda: self._db.scan(prefix, start, stop))
+        return self._walk(lambda: self._db.scan(prefix, start, stop, reverse))
 
     async def alen(self) -> int:
         """How many records there are."""

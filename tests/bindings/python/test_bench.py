@@ -76,3 +76,15 @@ def test_gil_readers_measures_on_a_disk_that_is_slow():
                              "--keys", "500", "--delay-ms", "5", "--shim", shim],
                             check=True, capture_output=True, text=True, timeout=60).stdout
     assert "each sync 5 ms longer, 1 pairs" in output and re.search(r"committing .* of asleep", output)
+
+
+def test_the_figures_of_maps_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    program = pathlib.Path(dictsqlite.__file__).parents[2] / "bench" / "map"
+    if not program.exists():
+        pytest.skip("bench/map is not built beside the package")
+    report, plot = tmp_path / "map.json", tmp_path / "map.svg"
+    subprocess.run([program, "--keys", "500", "--operations", "500", "--rounds", "1", "--json", report], check=True,
+                   capture_output=True, timeout=60)
+    subprocess.run([sys.executable, BENCH / "plot_map.py", report, plot], check=True, timeout=60)
+    assert "RapidGrow" in plot.read_text(encoding="utf-8")

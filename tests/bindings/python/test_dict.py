@@ -27,7 +27,7 @@ def other():
 
 def test_it_is_a_mutable_mapping_and_has_all_that_a_dict_has(db):
     assert isinstance(db, collections.abc.MutableMapping)
-    assert set(dir(dict)) - set(dir(db)) == {"__reversed__", "__class_getitem__"}
+    assert set(dir(dict)) - set(dir(db)) == {"__class_getitem__"}
 
 
 def test_clear_deletes_every_record(filled):
@@ -163,11 +163,21 @@ def test_a_store_has_no_order_and_no_hash_as_a_dict_has_none(filled):
         hash(filled)
 
 
-def test_a_store_and_its_views_cannot_be_reversed(filled):
-    """The order is that of the keys, and a cursor walks it forwards."""
-    for thing in (filled, filled.keys(), filled.values(), filled.items()):
-        with pytest.raises(TypeError, match="reversible"):
-            reversed(thing)
+def test_a_store_and_its_views_are_walked_backwards(path):
+    with DictSQLite(path) as db:
+        db.update(RECORDS)
+        for thing in (db, db.keys(), db.values(), db.items()):
+            assert list(reversed(thing)) == list(thing)[::-1]
+        assert list(reversed(db)) == sorted(RECORDS, reverse=True)
+
+
+def test_what_has_no_order_cannot_be_walked_backwards():
+    with DictSQLite(":memory:") as db:
+        for thing in (db, db.keys(), db.values(), db.items()):
+            with pytest.raises(TypeError, match="no order"):
+                reversed(thing)
+        with pytest.raises(TypeError, match="no order"):
+            db.scan("k", reverse=True)
 
 
 def test_fromkeys_makes_a_store_of_a_class_that_knows_its_path(path, mode):

@@ -174,17 +174,21 @@ class StoreAndDict(RuleBasedStateMachine):
 
     @rule(prefix=st.sampled_from(["", "k", "k1", "k39", "k4", "\u00e9", "\U0001f600" * 3, "z"]))
     def scan_prefix(self, prefix):
-        self.check_scan(self.db.scan(prefix), lambda key: key.startswith(prefix))
+        self.check_scan(lambda reverse: self.db.scan(prefix, reverse=reverse),
+                        lambda key: key.startswith(prefix))
 
     @rule(start=st.none() | KEYS, stop=st.none() | KEYS)
     def scan_range(self, start, stop):
         def is_within(key):
             return (start is None or key >= start) and (stop is None or key < stop)
 
-        self.check_scan(self.db.scan(start=start, stop=stop), is_within)
+        self.check_scan(lambda reverse: self.db.scan(start=start, stop=stop, reverse=reverse),
+                        is_within)
 
     def check_scan(self, scan, is_within):
-        found = list(scan)
+        found = list(scan(False))
+        if self.mode != "memory":
+            assert list(scan(True)) == found[::-1]
         if self.mode == "memory":
             found.sort()
         assert found == sorted(item for item in self.oracle.items() if is_within(item[0]))

@@ -30,7 +30,7 @@ def test_views_have_all_that_the_abstract_types_promise(db):
         inner = {"_from_iterable", "_hash", "_mapping"}
         names = {name for name in dir(promise) if not name.startswith("_abc")} - inner
         assert names - {"__class_getitem__", "__weakref__", "__module__", "__dict__", "__slots__",
-                        "__abstractmethods__", "__reversed__", "__static_attributes__",
+                        "__abstractmethods__", "__static_attributes__",
                         "__firstlineno__", "__contains__"} <= set(dir(view))
 
 
