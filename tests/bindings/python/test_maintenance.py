@@ -184,7 +184,7 @@ def test_progress_of_a_compaction_counts_up_to_what_is_not_known(path):
     assert reports == [(n + 1, 0) for n in range(len(reports))]
 
 
-@pytest.mark.parametrize("answer", [True, 1, "yes", None, object()], ids=repr)
+@pytest.mark.parametrize("answer", [True, 1, "yes", None, object()], ids=["true", "one", "text", "none", "object"])
 def test_a_true_answer_or_none_goes_on(filled, call, answer):
     call(filled, progress=lambda done, total: answer)
     assert filled == RECORDS

@@ -428,7 +428,8 @@ def test_json_does_what_json_does(path):
 
 # ---- numbers ----
 
-@pytest.mark.parametrize("mode", ["json", MSGPACK, "pickle", Reversing(), marshal], ids=str)
+@pytest.mark.parametrize("mode", ["json", MSGPACK, "pickle", Reversing(), marshal],
+                         ids=["json", "msgpack", "pickle", "instance", "module"])
 def test_increment_goes_by_the_mode(path, mode):
     with DictSQLite(path, storage_mode=mode) as db:
         assert db.increment("k") == 1
