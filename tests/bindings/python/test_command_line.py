@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -439,10 +440,17 @@ class Terminal:
             env={**os.environ, "TERM": "dumb", "COLUMNS": "80"}, **options)
         os.close(slave)
 
+    def read(self):
+        """What was written next; nothing at the end."""
+        if not select.select([self.master], [], [], 60)[0]:
+            self.child.kill()
+            pytest.fail(f"the program is silent after {self.seen!r}")
+        return os.read(self.master, 4096)
+
     def read_until(self, awaited):
         """What was written up to what is awaited."""
         while awaited not in self.seen:
-            self.seen += os.read(self.master, 4096)
+            self.seen += self.read()
         before, _, self.seen = self.seen.partition(awaited)
         return before
 
@@ -452,7 +460,7 @@ class Terminal:
     def end(self):
         """The status, and all that was not read yet."""
         with contextlib.suppress(OSError):  # once nobody has the other side
-            while more := os.read(self.master, 4096):
+            while more := self.read():
                 self.seen += more
         os.close(self.master)
         return self.child.wait(60), self.seen.decode()
