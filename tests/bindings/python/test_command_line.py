@@ -457,6 +457,16 @@ class Terminal:
     def write(self, data):
         os.write(self.master, data)
 
+    def interrupt_until(self, awaited):
+        """Ctrl-C, again if need be: Python's readline overlooks a signal that comes just before it waits."""
+        self.write(b"\x03")
+        while awaited not in self.seen:
+            if select.select([self.master], [], [], 1)[0]:
+                self.seen += os.read(self.master, 4096)
+            else:
+                self.write(b"\x03")
+        self.seen = b""
+
     def end(self):
         """The status, and all that was not read yet."""
         with contextlib.suppress(OSError):  # once nobody has the other side
@@ -587,10 +597,12 @@ def test_the_shell_at_a_terminal_prompts_and_survives_ctrl_c(path):
     assert rb"b'\xff'" in terminal.read_until(b"dictsqlite> ")
     terminal.write(b"get t\n")
     assert "é\\x1b".encode() in terminal.read_until(b"dictsqlite> ")
-    terminal.write(b"half a li\x03")
-    terminal.read_until(b"dictsqlite> ")
+    terminal.write(b"half a li")
+    terminal.read_until(b"half a li")
+    terminal.interrupt_until(b"dictsqlite> ")
     terminal.write(b"get nobody\n")
-    assert b"there is no key nobody" in terminal.read_until(b"dictsqlite> ")
+    terminal.read_until(b"there is no key nobody")
+    terminal.read_until(b"dictsqlite> ")
     terminal.write(b"\x04")
     assert terminal.end()[0] == 0
 
