@@ -425,6 +425,15 @@ def test_migrate_refuses_what_is_no_source(path, tmp_path):
         assert not path.exists()
 
 
+def test_what_comes_last_may_stand_behind_the_options(path, tmp_path):
+    assert command("set", path, "k", "--storage-mode", "json", "[1]").status == 0
+    assert command("dump", path, "--prefix", "k", tmp_path / "out.csv").status == 0
+    assert command("load", path, "--format", "csv", tmp_path / "out.csv").status == 0
+    assert command("get", path, "k").out == b"[1]"
+    for wrong in (["get", path, "k", "more"], ["set", path, "k", "v", "more"], ["set", path, "k", "--unknown"]):
+        assert command(*wrong).status == 2
+
+
 # ---- a terminal ----
 
 

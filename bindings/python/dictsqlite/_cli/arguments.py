@@ -242,3 +242,19 @@ def make_parser():
 
     commands.choices["help"].set_defaults(run=explain)
     return parser
+
+
+# What a command takes last and can do without.
+LAST = {"set": "value", "load": "input", "dump": "output"}
+
+
+def parse(argv):
+    """The arguments.  argparse looks for what is optional before the options only: here it may follow them."""
+    parser = make_parser()
+    args, rest = parser.parse_known_args(argv)
+    last = LAST.get(args.command)
+    if last is not None and len(rest) == 1 and getattr(args, last) is None and (rest == ["-"] or rest[0][:1] != "-"):
+        setattr(args, last, rest[0])
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args

@@ -34,7 +34,7 @@ def perform(args):
 
 def main(argv=None):
     """Runs the command that argv says (by default the program's arguments); the exit status."""
-    args = arguments.make_parser().parse_args(argv)
+    args = arguments.parse(argv)
     try:
         return perform(args)
     except BrokenPipeError:
