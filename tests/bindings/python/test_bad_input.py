@@ -139,7 +139,7 @@ def test_methods_refuse_a_wrong_number_of_arguments(db):
         lambda: db.increment(),
         lambda: db.increment("k", 1, 2, 3),
         lambda: db.get_or_compute("k"),
-        lambda: db.scan("k", "l", "m", "n"),
+        lambda: db.scan("k", "l", "m", "n", "o"),
         lambda: db.batch(1),
         lambda: db.batch().put("k"),
         lambda: db.batch().delete(),
