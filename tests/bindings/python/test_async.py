@@ -1,15 +1,16 @@
 """AsyncDictSQLite, in event loops and without."""
 
 import asyncio
+import functools
 import inspect
 import os
 import subprocess
 import sys
 import textwrap
-import threading
 
 import pytest
 
+from conftest import Caller
 from dictsqlite import AsyncDictSQLite, ClosedError, DictSQLite, LockedError, PasswordError
 
 MODES = ["memory", "lazy", "writethrough"]
@@ -183,26 +184,18 @@ def test_a_timeout_of_a_flush_harms_nobody(path):
 
 def test_several_loops_in_several_threads(path):
     db = AsyncDictSQLite(path, persist_mode="writethrough")
-    failed = []
 
     async def body(name):
         for i in range(20):
             await asyncio.gather(*(db.aset(f"{name} {i} {j}", b"v") for j in range(10)))
             assert await db.aget(f"{name} {i} 3") == b"v"
 
-    def thread(name):
-        try:
-            for _ in range(2):
-                asyncio.run(body(name))
-        except BaseException as error:  # pylint: disable=broad-except
-            failed.append(error)
+    def run_twice(name):
+        for _ in range(2):
+            asyncio.run(body(name))
 
-    threads = [threading.Thread(target=thread, args=(name,)) for name in "abc"]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert not failed
+    for caller in [Caller(functools.partial(run_twice, name)) for name in "abc"]:
+        caller.wait()
     assert len(db.batch_get([f"a {i} 0" for i in range(20)])) == 20
     db.close()
     with DictSQLite(path) as reopened:

@@ -1,6 +1,7 @@
 """AsyncDictSQLite and the loops that wait for it: descriptors, threads, ends of all kinds."""
 
 import asyncio
+import functools
 import gc
 import os
 import sqlite3
@@ -12,7 +13,7 @@ import weakref
 
 import pytest
 
-from conftest import wait_until
+from conftest import Caller, wait_until
 from dictsqlite import AsyncDictSQLite, ClosedError, DictSQLite, TimedOutError
 
 try:
@@ -238,26 +239,18 @@ def test_several_loops_of_one_thread_take_turns(path, new_loop):
 
 def test_several_loops_in_several_threads_get_what_is_theirs(path, new_loop):
     db = durable_store(path)
-    failed = []
 
     async def body(name):
         for i in range(10):
             await asyncio.gather(*(db.aset(f"{name} {i} {j}", b"v") for j in range(20)))
             assert await db.aget_many([f"{name} {i} {j}" for j in range(20)]) == [b"v"] * 20
 
-    def thread(name):
-        try:
-            for _ in range(3):
-                run_in(new_loop(), body(name))
-        except BaseException as error:  # pylint: disable=broad-except
-            failed.append(error)
+    def run_thrice(name):
+        for _ in range(3):
+            run_in(new_loop(), body(name))
 
-    threads = [threading.Thread(target=thread, args=(name,)) for name in "abc"]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert not failed
+    for caller in [Caller(functools.partial(run_thrice, name)) for name in "abc"]:
+        caller.wait()
     db.close()
 
 
