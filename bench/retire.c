@@ -135,12 +135,12 @@ int main(int argc, char **argv)
     }
     printf("retired and not yet freed: %.1f MiB at most; bound: %.1f MiB\n",
            (double)atomic_load(&run.highest_bytes) / (1 << 20),
-           (double)DSQ_TIER_RETIRED_BYTES_MAX / (1 << 20));
+           (double)dsq_tier_retired_bytes_max() / (1 << 20));
     printf("%-12s %8s %8s %9s %11s\n", "puts", "median", "p99", "p99.99", "worst (ns)");
     printf("%-12" PRIu64 " ", latency.samples);
     bench_latency_print(&latency);
     printf("\n");
-    bool held = atomic_load(&run.highest_bytes) <= DSQ_TIER_RETIRED_BYTES_MAX;
+    bool held = atomic_load(&run.highest_bytes) <= dsq_tier_retired_bytes_max();
     printf("%s\n", held ? "bound held" : "BOUND EXCEEDED");
     dsq_close(run.db);
     return held ? 0 : 1;

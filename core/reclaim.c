@@ -1,31 +1,45 @@
 /*
- * States of a retired record: on a stack -> taken by the reclaimer -> (grace period) -> ripe -> freed
- * by a writer, or by the reclaimer when the next batch ripens.  Other objects skip `ripe`.
+ * States of a retired record: on a stack -> taken by the reclaimer -> (grace period) -> ripe -> reused
+ * or freed by a writer, or freed by the reclaimer.  Other objects skip `ripe`.
  *
  * Why ripe.  An allocator is fast where the thread that frees is the one that allocates next, and slow,
- * with a lock that both take, where one thread allocates and another frees.  So records ripen on
- * the stripe of the thread that retired them, and writers free one for each that they allocate.
+ * with a lock that both take, where one thread allocates and another frees; and a thread that
+ * had to walk through all that ever dies would set the pace of all writers together.  So the reclaimer
+ * hands over whole lists without looking into them: a batch ripens on the stripe of those who retired
+ * it, and a writer takes a record from there, its memory if that fits, for each that it makes.
  *
- *     ripe       a list that whoever exchanges it for NULL owns: he frees its first record and puts
- *                the rest back (acq_rel: what the reclaimer did before, the grace period
- *                included, is seen by who frees)
- *     surplus    a ripe list that another one has taken the place of; the reclaimer frees it
+ *     fresh      the list that ripened last, untouched.  Whoever exchanges it for NULL owns it.  A list
+ *                that another one takes the place of is freed by the reclaimer: its writers have
+ *                gone, or retire more than they make.
+ *     ripe       the list that writers take from: the one who exchanges it for NULL owns it, takes the
+ *                first record, a second one while a fresh list waits behind it, and puts the rest
+ *                back (acq_rel: what the reclaimer did before, the grace period included, is
+ *                seen by who frees)
+ *     surplus    the rest that was not put back because another writer's was; the reclaimer frees it
  *
- *     any_ripe   a hint (relaxed) that spares writers the look at every stripe: set when something has
- *                ripened or is put back, cleared by who finds nothing.  Where it is lost, what is ripe
- *                waits for the next batch or the next pause.
+ * Stripe 0 is that of the threads that work for others (core/thread.h): the committer drops the last
+ * references of much that writers replace.  Whoever finds his own stripe empty takes from there.
  *
  * A writer frozen with a list in its hands keeps that list and nothing else.
  *
+ * Pace.  A stack is due when it holds DUE_BYTES and its writers have begun with what ripened last, or
+ * when it holds LATE_BYTES: so a writer finds a record for each that it makes, and the reclaimer
+ * frees none.  A grace period that some stack is due for takes along what it can.
+ *
  * Sleeping.  The reclaimer stores `asleep` and then looks at the stacks' bytes; a retirer adds its
- * bytes and then looks at `asleep`; all four accesses are seq_cst, so at least one of the two sees
- * the other: either the reclaimer does not go to sleep or the retirer wakes it.  Less than
- * WAKE_BYTES on a stack may rest there: it is bounded and counted in dsq_reclaim_bytes.
+ * bytes and then, each time its stack passes a multiple of LOOK_BYTES, looks at `asleep`; all four
+ * accesses are seq_cst, so at least one of the two sees the other: either the reclaimer does not go
+ * to sleep or the retirer wakes it.  Where the one sees a fresh list that is being taken, the next
+ * multiple comes.  What is not due may rest: it is bounded and counted in dsq_reclaim_bytes.
+ *
+ * `full` is looked after at the same multiples, by those whose stack holds its share of the cap: if all
+ * together hold the cap, one of them does.
  */
 #include "core/reclaim.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "core/event.h"
@@ -33,10 +47,14 @@
 #include "core/platform.h"
 #include "core/thread.h"
 
-#define STRIPES 8
-#define WAKE_BYTES (UINT64_C(64) * 1024)
-/* What may ripen on a stripe; more is freed by the reclaimer. */
-#define RIPE_BYTES_MAX (DSQ_RECLAIM_RIPE_BYTES_MAX / STRIPES)
+/* Powers of two: stripes of writers, one for each core. */
+#define STRIPES_MIN 8
+#define STRIPES_MAX 64
+#define DUE_BYTES (UINT64_C(32) * 1024)
+#define LATE_BYTES (UINT64_C(256) * 1024)
+#define LOOK_BYTES (UINT64_C(4) * 1024)
+/* One for the objects, one for those who work for others. */
+_Static_assert((STRIPES_MAX + 2) * LOOK_BYTES == DSQ_RECLAIM_SLACK_BYTES, "said in the header");
 /* Ripe records that nobody has asked for are freed when the reclaimer has had no work for so long. */
 #define RIPE_IDLE_NS (100 * DSQ_NS_PER_MS)
 
@@ -47,24 +65,29 @@ struct stack {
 };
 
 struct stripe {
-    struct stack retired;
-    _Atomic(struct dsq_mpsc_node *) ripe;
+    DSQ_CACHE_ALIGNED struct stack retired;
+    DSQ_CACHE_ALIGNED _Atomic(struct dsq_mpsc_node *) ripe;
+    _Atomic(struct dsq_mpsc_node *) fresh;
     _Atomic(struct dsq_mpsc_node *) surplus;
-    _Atomic uint64_t ripe_bytes; /* of both; wraps for a moment when a batch was counted late */
-} DSQ_CACHE_ALIGNED;
+    _Atomic uint64_t
+        ripe_bytes; /* of all three; wraps for a moment when a batch was counted late */
+    /* Of the round under way, the reclaimer's own. */
+    struct dsq_mpsc_node *batch;
+    uint64_t batch_bytes;
+};
 
 struct dsq_reclaim {
-    struct stripe stripes[STRIPES];
-    struct stack objects;
-    struct dsq_event wake;        /* the reclaimer waits for work */
-    struct dsq_event freed;       /* writers wait for room */
-    _Atomic uint64_t total_bytes; /* taken by the reclaimer, before the end of the grace period */
-    _Atomic bool full;
-    _Atomic bool asleep;
-    _Atomic bool stop;
-    _Atomic bool any_ripe; /* see above */
+    unsigned stripe_count; /* so far and up to `asleep`: seldom written */
     uint64_t cap_bytes;
     pthread_t thread;
+    _Atomic bool full;
+    _Atomic bool stop;
+    _Atomic bool asleep;
+    struct dsq_event wake;                          /* the reclaimer waits for work */
+    DSQ_CACHE_ALIGNED struct dsq_event freed;       /* writers wait for room */
+    DSQ_CACHE_ALIGNED _Atomic uint64_t total_bytes; /* taken, before the end of the grace period */
+    struct stack objects;
+    struct stripe stripes[]; /* that of those who work for others, and stripe_count more */
 };
 
 char dsq_grace_period_edge;
@@ -93,42 +116,54 @@ uint64_t dsq_fork_generation(void)
     return dsq_load_relaxed(&fork_generation);
 }
 
-static uint64_t stacked_bytes(const struct dsq_reclaim *reclaim)
+static struct stripe *stripes_end(struct dsq_reclaim *reclaim)
+{
+    return reclaim->stripes + 1 + reclaim->stripe_count;
+}
+
+static struct stripe *own_stripe(struct dsq_reclaim *reclaim)
+{
+    return &reclaim->stripes[1 + (dsq_thread_number() & (reclaim->stripe_count - 1))];
+}
+
+static uint64_t stacked_bytes(struct dsq_reclaim *reclaim)
 {
     uint64_t bytes = dsq_load_seq_cst(&reclaim->objects.bytes);
 
-    for (int i = 0; i < STRIPES; i++) {
-        bytes += dsq_load_seq_cst(&reclaim->stripes[i].retired.bytes);
+    for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
+        bytes += dsq_load_seq_cst(&stripe->retired.bytes);
     }
     return bytes;
 }
 
-uint64_t dsq_reclaim_bytes(const struct dsq_reclaim *reclaim)
+static uint64_t ripe_bytes(struct dsq_reclaim *reclaim)
 {
-    uint64_t bytes = stacked_bytes(reclaim) + dsq_load_relaxed(&reclaim->total_bytes);
+    uint64_t bytes = 0;
 
-    for (int i = 0; i < STRIPES; i++) {
-        bytes += dsq_load_relaxed(&reclaim->stripes[i].ripe_bytes);
+    for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
+        bytes += dsq_load_relaxed(&stripe->ripe_bytes);
     }
     return bytes;
 }
 
-static void free_record(struct stripe *stripe, struct dsq_mpsc_node *node)
+uint64_t dsq_reclaim_bytes(struct dsq_reclaim *reclaim)
 {
-    struct dsq_record *record = (struct dsq_record *)node;
-
-    dsq_sub_relaxed(&stripe->ripe_bytes, dsq_record_bytes(record));
-    dsq_record_free(record);
+    return stacked_bytes(reclaim) + dsq_load_relaxed(&reclaim->total_bytes) + ripe_bytes(reclaim);
 }
 
 static void free_records(struct stripe *stripe, struct dsq_mpsc_node *node)
 {
+    uint64_t bytes = 0;
+
     while (node != NULL) {
         struct dsq_mpsc_node *next = dsq_mpsc_next(node);
+        struct dsq_record *record = (struct dsq_record *)node;
 
-        free_record(stripe, node);
+        bytes += dsq_record_bytes(record);
+        dsq_record_free(record);
         node = next;
     }
+    dsq_sub_relaxed(&stripe->ripe_bytes, bytes);
 }
 
 static void free_objects(struct dsq_mpsc_node *node)
@@ -142,23 +177,6 @@ static void free_objects(struct dsq_mpsc_node *node)
     }
 }
 
-/* Puts a list where writers find it, and what was there into `surplus`. */
-static void ripen(struct stripe *stripe, struct dsq_mpsc_node *list)
-{
-    struct dsq_mpsc_node *before = dsq_exchange_acq_rel(&stripe->ripe, list);
-
-    if (before != NULL) {
-        free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, before));
-    }
-}
-
-static void note_ripe(struct dsq_reclaim *reclaim)
-{
-    if (!dsq_load_relaxed(&reclaim->any_ripe)) {
-        dsq_store_relaxed(&reclaim->any_ripe, true);
-    }
-}
-
 static void free_surplus(struct stripe *stripe)
 {
     free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, NULL));
@@ -166,50 +184,98 @@ static void free_surplus(struct stripe *stripe)
 
 static void free_ripe(struct dsq_reclaim *reclaim)
 {
-    for (int i = 0; i < STRIPES; i++) {
-        free_records(&reclaim->stripes[i], dsq_exchange_acq_rel(&reclaim->stripes[i].ripe, NULL));
-        free_surplus(&reclaim->stripes[i]);
+    for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
+        free_records(stripe, dsq_exchange_acq_rel(&stripe->ripe, NULL));
+        free_records(stripe, dsq_exchange_acq_rel(&stripe->fresh, NULL));
+        free_surplus(stripe);
     }
 }
 
-/* The first record of a ripe list, which is the caller's from now on; NULL if there is none. */
-static struct dsq_mpsc_node *pick_ripe(struct dsq_reclaim *reclaim, struct stripe *stripe)
+/* A list of the stripe's, which is the caller's from now on; NULL if there is none. */
+static struct dsq_mpsc_node *take_ripe(struct stripe *stripe)
 {
-    struct dsq_mpsc_node *list = dsq_load_relaxed(&stripe->ripe);
-    struct dsq_mpsc_node *none = NULL;
-    struct dsq_mpsc_node *rest;
+    struct dsq_mpsc_node *list = NULL;
 
-    if (list != NULL) {
+    if (dsq_load_relaxed(&stripe->ripe) != NULL) {
         list = dsq_exchange_acq_rel(&stripe->ripe, NULL);
     }
-    rest = list != NULL ? dsq_mpsc_next(list) : NULL;
-    dsq_perturb();
-    if (rest != NULL && !dsq_cas_acq_rel(&stripe->ripe, &none, rest)) {
-        ripen(stripe, rest);
-    }
-    if (rest != NULL) {
-        note_ripe(reclaim);
+    if (list == NULL && dsq_load_relaxed(&stripe->fresh) != NULL) {
+        list = dsq_exchange_acq_rel(&stripe->fresh, NULL);
     }
     return list;
 }
 
-void dsq_reclaim_recycle(struct dsq_reclaim *reclaim)
+/* Puts the rest of a list back, or aside if another writer's is there. */
+static void put_back(struct stripe *stripe, struct dsq_mpsc_node *rest)
 {
-    unsigned own = dsq_thread_number();
+    struct dsq_mpsc_node *none = NULL;
 
-    if (!dsq_load_relaxed(&reclaim->any_ripe)) {
-        return;
+    if (!dsq_cas_acq_rel(&stripe->ripe, &none, rest)) {
+        free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, rest));
     }
-    for (unsigned i = 0; i < STRIPES; i++) {
-        struct stripe *stripe = &reclaim->stripes[(own + i) % STRIPES];
-        struct dsq_mpsc_node *record = pick_ripe(reclaim, stripe);
+}
 
-        if (record != NULL) {
-            free_record(stripe, record);
-            return;
-        }
+/* The memory of a dead record if it has that capacity, else NULL, and the allocator has it. */
+static struct dsq_record *reuse(struct stripe *stripe, struct dsq_record *record, size_t capacity)
+{
+    dsq_sub_relaxed(&stripe->ripe_bytes, dsq_record_bytes(record));
+    if (dsq_record_is_reusable(record, capacity)) {
+        return record;
     }
-    dsq_store_relaxed(&reclaim->any_ripe, false);
+    dsq_record_free(record);
+    return NULL;
+}
+
+struct dsq_record *dsq_reclaim_recycle(struct dsq_reclaim *reclaim, size_t capacity)
+{
+    struct stripe *stripe = own_stripe(reclaim);
+    struct dsq_mpsc_node *list = take_ripe(stripe);
+    struct dsq_mpsc_node *second = NULL;
+    struct dsq_mpsc_node *rest;
+
+    if (list == NULL) {
+        stripe = reclaim->stripes;
+        list = take_ripe(stripe);
+    }
+    if (list == NULL) {
+        return NULL;
+    }
+    dsq_perturb();
+    rest = dsq_mpsc_next(list);
+    if (rest != NULL && dsq_load_relaxed(&stripe->fresh) != NULL) {
+        second = rest;
+        rest = dsq_mpsc_next(second);
+    }
+    if (rest != NULL) {
+        put_back(stripe, rest);
+    }
+    if (second != NULL) {
+        dsq_mpsc_link(second, NULL);
+        free_records(stripe, second);
+    }
+    return reuse(stripe, (struct dsq_record *)list, capacity);
+}
+
+/* Whether another list may ripen behind the stripe's. */
+static bool has_place(struct stripe *stripe)
+{
+    return dsq_load_relaxed(&stripe->fresh) == NULL ||
+           dsq_load_seq_cst(&stripe->retired.bytes) >= LATE_BYTES;
+}
+
+static bool is_due(struct stripe *stripe)
+{
+    return dsq_load_seq_cst(&stripe->retired.bytes) >= DUE_BYTES && has_place(stripe);
+}
+
+static bool any_is_due(struct dsq_reclaim *reclaim)
+{
+    bool due = dsq_load_seq_cst(&reclaim->objects.bytes) >= DUE_BYTES;
+
+    for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
+        due = due || is_due(stripe);
+    }
+    return due;
 }
 
 /*
@@ -226,38 +292,50 @@ static struct dsq_mpsc_node *take(struct stack *stack, uint64_t *bytes)
     return newest;
 }
 
-/* After the grace period. */
-static void hand_out(struct dsq_reclaim *reclaim, struct stripe *stripe,
-                     struct dsq_mpsc_node *records, uint64_t bytes)
+/* After the grace period: `room` bytes more may ripen; what is taken of them. */
+static uint64_t hand_out(struct stripe *stripe, uint64_t room)
 {
-    dsq_add_relaxed(&stripe->ripe_bytes, bytes);
-    if (bytes > RIPE_BYTES_MAX) {
-        free_records(stripe, records);
-    } else if (records != NULL) {
-        ripen(stripe, records);
-        note_ripe(reclaim);
+    bool fits = stripe->batch_bytes <= room;
+
+    dsq_add_relaxed(&stripe->ripe_bytes, stripe->batch_bytes);
+    if (stripe->batch != NULL && fits) {
+        free_records(stripe, dsq_exchange_acq_rel(&stripe->fresh, stripe->batch));
+    } else {
+        free_records(stripe, stripe->batch);
     }
     free_surplus(stripe);
+    return fits ? stripe->batch_bytes : 0;
 }
 
-/* Takes all that is stacked, waits for a grace period, and hands it out or frees it. */
-static void reclaim_round(struct dsq_reclaim *reclaim)
+static void hand_out_all(struct dsq_reclaim *reclaim)
 {
-    struct dsq_mpsc_node *records[STRIPES];
-    uint64_t bytes[STRIPES];
+    uint64_t ripe = ripe_bytes(reclaim);
+    uint64_t most = DSQ_RECLAIM_RIPE_BYTES_MAX(reclaim->cap_bytes);
+    uint64_t room = ripe < most ? most - ripe : 0;
+
+    for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
+        room -= hand_out(stripe, room);
+    }
+}
+
+/* Takes what is stacked, all of it or what has a place, waits for a grace period, and hands it out. */
+static void reclaim_round(struct dsq_reclaim *reclaim, bool all)
+{
     uint64_t taken;
     struct dsq_mpsc_node *objects = take(&reclaim->objects, &taken);
 
-    for (int i = 0; i < STRIPES; i++) {
-        records[i] = take(&reclaim->stripes[i].retired, &bytes[i]);
-        taken += bytes[i];
+    for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
+        stripe->batch = NULL;
+        stripe->batch_bytes = 0;
+        if (all || has_place(stripe)) {
+            stripe->batch = take(&stripe->retired, &stripe->batch_bytes);
+        }
+        taken += stripe->batch_bytes;
     }
     dsq_add_relaxed(&reclaim->total_bytes, taken);
     urcu_bp_synchronize_rcu();
     dsq_annotate_acquire(&dsq_grace_period_edge);
-    for (int i = 0; i < STRIPES; i++) {
-        hand_out(reclaim, &reclaim->stripes[i], records[i], bytes[i]);
-    }
+    hand_out_all(reclaim);
     free_objects(objects);
     dsq_sub_relaxed(&reclaim->total_bytes, taken);
 }
@@ -268,9 +346,10 @@ static void sleep_until_work(struct dsq_reclaim *reclaim)
 
     dsq_store_seq_cst(&reclaim->asleep, true);
     /* Not while `full`: whoever waits for it to end has signalled, perhaps before the ticket. */
-    if (stacked_bytes(reclaim) < WAKE_BYTES && !dsq_load_seq_cst(&reclaim->full) &&
+    if (!any_is_due(reclaim) && !dsq_load_seq_cst(&reclaim->full) &&
         !dsq_load_seq_cst(&reclaim->stop)) {
         if (!dsq_event_wait(&reclaim->wake, ticket, dsq_now_ns() + RIPE_IDLE_NS)) {
+            reclaim_round(reclaim, true);
             free_ripe(reclaim);
             dsq_event_wait(&reclaim->wake, ticket, DSQ_NO_DEADLINE);
         }
@@ -284,7 +363,7 @@ static void *reclaimer(void *argument)
 
     while (!dsq_load_seq_cst(&reclaim->stop)) {
         sleep_until_work(reclaim);
-        reclaim_round(reclaim);
+        reclaim_round(reclaim, dsq_load_relaxed(&reclaim->full));
         if (dsq_load_relaxed(&reclaim->full) && stacked_bytes(reclaim) < reclaim->cap_bytes) {
             dsq_store_seq_cst(&reclaim->full, false);
             dsq_event_signal(&reclaim->freed);
@@ -293,21 +372,42 @@ static void *reclaimer(void *argument)
     return NULL;
 }
 
-int dsq_reclaim_new(uint64_t cap_bytes, struct dsq_reclaim **reclaim, struct dsq_error *error)
+static unsigned choose_stripes(void)
 {
-    struct dsq_reclaim *made = aligned_alloc(DSQ_CACHE_LINE_BYTES, sizeof *made);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t stripes = dsq_next_power_of_two((uint64_t)(cores > 0 ? cores : 1));
+
+    stripes = stripes > STRIPES_MIN ? stripes : STRIPES_MIN;
+    return (unsigned)(stripes < STRIPES_MAX ? stripes : STRIPES_MAX);
+}
+
+static struct dsq_reclaim *allocate(unsigned stripes, uint64_t cap_bytes)
+{
+    size_t bytes = sizeof(struct dsq_reclaim) + (1 + stripes) * sizeof(struct stripe);
+    struct dsq_reclaim *made = aligned_alloc(DSQ_CACHE_LINE_BYTES, bytes);
 
     if (made == NULL) {
-        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for the reclaimer");
+        return NULL;
     }
-    memset(made, 0, sizeof *made);
-    for (int i = 0; i < STRIPES; i++) {
-        dsq_mpsc_init(&made->stripes[i].retired.nodes);
+    memset(made, 0, bytes);
+    made->stripe_count = stripes;
+    made->cap_bytes = cap_bytes;
+    for (struct stripe *stripe = made->stripes; stripe < stripes_end(made); stripe++) {
+        dsq_mpsc_init(&stripe->retired.nodes);
     }
     dsq_mpsc_init(&made->objects.nodes);
     dsq_event_init(&made->wake);
     dsq_event_init(&made->freed);
-    made->cap_bytes = cap_bytes;
+    return made;
+}
+
+int dsq_reclaim_new(uint64_t cap_bytes, struct dsq_reclaim **reclaim, struct dsq_error *error)
+{
+    struct dsq_reclaim *made = allocate(choose_stripes(), cap_bytes);
+
+    if (made == NULL) {
+        return dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for the reclaimer");
+    }
     dsq_fork_watch();
     if (dsq_thread_start(&made->thread, "dsq-reclaimer", reclaimer, made) != DSQ_OK) {
         free(made);
@@ -322,46 +422,57 @@ void dsq_reclaim_destroy(struct dsq_reclaim *reclaim)
     dsq_store_seq_cst(&reclaim->stop, true);
     dsq_event_signal(&reclaim->wake);
     pthread_join(reclaim->thread, NULL);
-    reclaim_round(reclaim);
+    reclaim_round(reclaim, true);
     free_ripe(reclaim);
     free(reclaim);
 }
 
-/*
- * If all stacks together hold the cap, one of them holds its share: only then the sum is taken.
- */
-static void note_retired(struct dsq_reclaim *reclaim, uint64_t stack_bytes)
+static void note_full(struct dsq_reclaim *reclaim, uint64_t stack_bytes)
 {
-    if (stack_bytes >= reclaim->cap_bytes / (STRIPES + 1) && !dsq_load_relaxed(&reclaim->full) &&
-        stacked_bytes(reclaim) >= reclaim->cap_bytes) {
+    if (stack_bytes >= reclaim->cap_bytes / (reclaim->stripe_count + 2) &&
+        !dsq_load_relaxed(&reclaim->full) && stacked_bytes(reclaim) >= reclaim->cap_bytes) {
         dsq_store_seq_cst(&reclaim->full, true);
-    }
-    if (stack_bytes >= WAKE_BYTES / (STRIPES + 1) && dsq_load_seq_cst(&reclaim->asleep) &&
-        stacked_bytes(reclaim) >= WAKE_BYTES) {
-        dsq_event_signal(&reclaim->wake);
     }
 }
 
-static void retire(struct dsq_reclaim *reclaim, struct stack *stack, struct dsq_mpsc_node *node,
-                   uint64_t bytes)
+/* Pushes; the bytes of the stack if they have passed a multiple of LOOK_BYTES, else 0. */
+static uint64_t push(struct stack *stack, struct dsq_mpsc_node *node, uint64_t bytes)
 {
     uint64_t before = dsq_add_seq_cst(&stack->bytes, bytes);
 
     dsq_mpsc_push(&stack->nodes, node);
-    note_retired(reclaim, before + bytes);
+    return before / LOOK_BYTES != (before + bytes) / LOOK_BYTES ? before + bytes : 0;
 }
 
 void dsq_reclaim_retire(struct dsq_reclaim *reclaim, struct dsq_retired *retired, uint64_t bytes)
 {
-    retire(reclaim, &reclaim->objects, &retired->node, bytes);
+    uint64_t passed = push(&reclaim->objects, &retired->node, bytes);
+
+    if (passed >= DUE_BYTES && dsq_load_seq_cst(&reclaim->asleep)) {
+        dsq_event_signal(&reclaim->wake);
+    }
+    if (passed != 0) {
+        note_full(reclaim, passed);
+    }
+}
+
+static void retire_record(struct dsq_reclaim *reclaim, struct dsq_record *record)
+{
+    struct stripe *stripe = dsq_thread_serves_others() ? reclaim->stripes : own_stripe(reclaim);
+    uint64_t passed = push(&stripe->retired, &record->node, dsq_record_bytes(record));
+
+    if (passed >= DUE_BYTES && dsq_load_seq_cst(&reclaim->asleep) && is_due(stripe)) {
+        dsq_event_signal(&reclaim->wake);
+    }
+    if (passed != 0) {
+        note_full(reclaim, passed);
+    }
 }
 
 void dsq_record_release(struct dsq_reclaim *reclaim, struct dsq_record *record)
 {
     if (dsq_record_drop(record)) {
-        struct stripe *stripe = &reclaim->stripes[dsq_thread_number() % STRIPES];
-
-        retire(reclaim, &stripe->retired, &record->node, dsq_record_bytes(record));
+        retire_record(reclaim, record);
     }
 }
 

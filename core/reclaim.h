@@ -10,7 +10,7 @@
  *     reclaimer   one thread of each handle: takes all stacks, waits for one grace period for the
  *                 whole batch (not one call_rcu a record, whose thread sleeps 10 ms a round and
  *                 whose backlog has no bound), hands the records back to the writers
- *     recycle     a writer frees a record of its own that has ripened, just before it allocates one
+ *     recycle     a writer takes a record of its own that has ripened, just before it makes one
  *
  * Bound: dsq_reclaim_is_full is true once the bytes retired since the last round exceed the cap (so
  * that twice the cap may wait in all, besides what is ripe); writers then wait on the reclaimer
@@ -46,8 +46,11 @@
 #define URCU_API_MAP
 #include <urcu/urcu-bp.h>
 
-/* Of records past their grace period that wait to be recycled, all threads together. */
-#define DSQ_RECLAIM_RIPE_BYTES_MAX (UINT64_C(8) * 1024 * 1024)
+/* Bytes of records past their grace period that wait to be recycled, all threads together. */
+#define DSQ_RECLAIM_RIPE_BYTES_MAX(cap_bytes) ((cap_bytes) / 5 * 8)
+
+/* What may gather on the stacks of all threads before anybody looks whether the cap is reached. */
+#define DSQ_RECLAIM_SLACK_BYTES (UINT64_C(66) * 4096)
 
 struct dsq_reclaim;
 
@@ -88,11 +91,11 @@ void dsq_reclaim_retire(struct dsq_reclaim *reclaim, struct dsq_retired *retired
 void dsq_record_release(struct dsq_reclaim *reclaim, struct dsq_record *record);
 
 /*
- * Frees a record that was retired, of this thread if there is one, once its grace period is over.
- * To be called before a record is allocated: the allocator then has just the place.  Lock-free but
- * for the allocator.
+ * Takes a record that was retired once its grace period is over, this thread's rather than another's.  Its
+ * memory if it has the capacity in bytes (dsq_record_capacity), for dsq_record_new_in; else it
+ * is freed, and NULL.  To be called before a record is made.  Lock-free but for the allocator.
  */
-void dsq_reclaim_recycle(struct dsq_reclaim *reclaim);
+struct dsq_record *dsq_reclaim_recycle(struct dsq_reclaim *reclaim, size_t capacity);
 
 /* Whether writers that would retire more have to wait first.  One relaxed load. */
 bool dsq_reclaim_is_full(const struct dsq_reclaim *reclaim);
@@ -101,7 +104,7 @@ bool dsq_reclaim_is_full(const struct dsq_reclaim *reclaim);
 void dsq_reclaim_wait(struct dsq_reclaim *reclaim);
 
 /* Bytes retired and not yet freed. */
-uint64_t dsq_reclaim_bytes(const struct dsq_reclaim *reclaim);
+uint64_t dsq_reclaim_bytes(struct dsq_reclaim *reclaim);
 
 /* Counts forks from the first call on; a reclaimer calls it. */
 void dsq_fork_watch(void);

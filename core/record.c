@@ -8,9 +8,34 @@ static bool address_fits(uintptr_t address)
     return (address >> 48) == 0 && (address & 15) == 0;
 }
 
-static struct dsq_record *allocate(size_t payload_size)
+/* In steps of 16 bytes, eight past a multiple: the sizes that glibc's allocator hands out whole. */
+static size_t capacity(size_t payload_size)
 {
-    struct dsq_record *record = malloc(sizeof *record + payload_size);
+    return ((sizeof(struct dsq_record) + payload_size + 7) & ~(size_t)15) + 8;
+}
+
+size_t dsq_record_capacity(size_t key_size, size_t value_size)
+{
+    return capacity(key_size + (value_size <= DSQ_INLINE_VALUE_MAX ? value_size : sizeof(void *)));
+}
+
+bool dsq_record_is_reusable(const struct dsq_record *record, size_t wanted)
+{
+#ifdef __SANITIZE_ADDRESS__
+    /* The sanitizer has to see every death of a record. */
+    (void)record;
+    (void)wanted;
+    return false;
+#else
+    return (record->flags & DSQ_RECORD_EXTERNAL) == 0 &&
+           capacity((size_t)record->key_size + record->value_size) == wanted;
+#endif
+}
+
+/* The memory given, or some from the allocator. */
+static struct dsq_record *allocate(struct dsq_record *memory, size_t payload_size)
+{
+    struct dsq_record *record = memory != NULL ? memory : malloc(capacity(payload_size));
 
     if (record != NULL && !address_fits((uintptr_t)record)) {
         free(record);
@@ -37,10 +62,10 @@ static void copy_bytes(unsigned char *to, struct dsq_bytes from)
 }
 
 /* A record around a value that already lies in an allocation of its own. */
-static struct dsq_record *new_external(struct dsq_bytes key, unsigned char *value,
-                                       size_t value_size)
+static struct dsq_record *new_external(struct dsq_record *memory, struct dsq_bytes key,
+                                       unsigned char *value, size_t value_size)
 {
-    struct dsq_record *record = allocate(sizeof value + key.size);
+    struct dsq_record *record = allocate(memory, sizeof value + key.size);
 
     if (record == NULL) {
         return NULL;
@@ -53,9 +78,10 @@ static struct dsq_record *new_external(struct dsq_bytes key, unsigned char *valu
     return record;
 }
 
-static struct dsq_record *new_inline(struct dsq_bytes key, struct dsq_bytes value)
+static struct dsq_record *new_inline(struct dsq_record *memory, struct dsq_bytes key,
+                                     struct dsq_bytes value)
 {
-    struct dsq_record *record = allocate(key.size + value.size);
+    struct dsq_record *record = allocate(memory, key.size + value.size);
 
     if (record == NULL) {
         return NULL;
@@ -68,19 +94,21 @@ static struct dsq_record *new_inline(struct dsq_bytes key, struct dsq_bytes valu
     return record;
 }
 
-static struct dsq_record *new_with_copy(struct dsq_bytes key, struct dsq_bytes value)
+static struct dsq_record *new_with_copy(struct dsq_record *memory, struct dsq_bytes key,
+                                        struct dsq_bytes value)
 {
     struct dsq_record *record;
     unsigned char *copy;
 
     if (value.size <= DSQ_INLINE_VALUE_MAX) {
-        return new_inline(key, value);
+        return new_inline(memory, key, value);
     }
     copy = malloc(value.size);
     if (copy == NULL) {
+        free(memory);
         return NULL;
     }
-    record = new_external(key, copy, value.size);
+    record = new_external(memory, key, copy, value.size);
     if (record == NULL) {
         free(copy);
         return NULL;
@@ -93,7 +121,14 @@ struct dsq_record *dsq_record_new(enum dsq_record_kind kind, enum dsq_record_sta
                                   uint32_t refs, uint64_t hash, struct dsq_bytes key,
                                   struct dsq_bytes value)
 {
-    struct dsq_record *record = new_with_copy(key, value);
+    return dsq_record_new_in(NULL, kind, state, refs, hash, key, value);
+}
+
+struct dsq_record *dsq_record_new_in(struct dsq_record *memory, enum dsq_record_kind kind,
+                                     enum dsq_record_state state, uint32_t refs, uint64_t hash,
+                                     struct dsq_bytes key, struct dsq_bytes value)
+{
+    struct dsq_record *record = new_with_copy(memory, key, value);
 
     if (record != NULL) {
         init_header(record, kind, state, refs, hash);
@@ -106,8 +141,9 @@ struct dsq_record *dsq_record_renew(struct dsq_record *failed, uint32_t refs)
     struct dsq_bytes key = dsq_record_key(failed);
     struct dsq_bytes value = dsq_record_value(failed);
     bool external = (failed->flags & DSQ_RECORD_EXTERNAL) != 0;
-    struct dsq_record *fresh = external ? new_external(key, (unsigned char *)value.data, value.size)
-                                        : new_inline(key, value);
+    struct dsq_record *fresh =
+        external ? new_external(NULL, key, (unsigned char *)value.data, value.size)
+                 : new_inline(NULL, key, value);
 
     if (fresh != NULL) {
         init_header(fresh, (enum dsq_record_kind)failed->kind, DSQ_RECORD_PENDING, refs,

@@ -100,6 +100,20 @@ struct dsq_record *dsq_record_new(enum dsq_record_kind kind, enum dsq_record_sta
                                   struct dsq_bytes value);
 
 /*
+ * The same in the memory of a dead record that dsq_record_is_reusable of dsq_record_capacity bytes
+ * for that key and value; it is freed if memory for the rest runs out.  NULL: in memory of its own.
+ */
+struct dsq_record *dsq_record_new_in(struct dsq_record *memory, enum dsq_record_kind kind,
+                                     enum dsq_record_state state, uint32_t refs, uint64_t hash,
+                                     struct dsq_bytes key, struct dsq_bytes value);
+
+/* Size in bytes of the memory of a record, without that of an external value. */
+size_t dsq_record_capacity(size_t key_size, size_t value_size);
+
+/* Whether the memory of a record that nobody can see any more has just that capacity. */
+bool dsq_record_is_reusable(const struct dsq_record *record, size_t wanted);
+
+/*
  * A fresh PENDING record with the kind, key and value of a record whose publication failed, with
  * `refs` references; the old one becomes VOID.  An external value is taken over, not copied.
  * NULL if memory runs out: the old record is VOID then as well, with its value.

@@ -33,3 +33,15 @@ unsigned dsq_thread_number(void)
     }
     return number - 1;
 }
+
+static _Thread_local bool serves_others;
+
+void dsq_thread_serve_others(void)
+{
+    serves_others = true;
+}
+
+bool dsq_thread_serves_others(void)
+{
+    return serves_others;
+}

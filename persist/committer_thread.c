@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/platform.h"
+#include "core/thread.h"
 #include "persist/committer_internal.h"
 #include "persist/hooks.h"
 
@@ -397,6 +398,7 @@ void *dsq_committer_thread(void *argument)
 {
     struct dsq_committer *committer = argument;
 
+    dsq_thread_serve_others();
     pthread_mutex_lock(&committer->alive);
     dsq_store_seq_cst(&committer->runs, true);
     dsq_event_signal(&committer->progress);

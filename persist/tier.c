@@ -32,7 +32,7 @@ static int open_hot(struct dsq_tier *tier, const struct dsq_tier_config *config,
     if (status != DSQ_OK) {
         return status;
     }
-    status = dsq_reclaim_new(DSQ_TIER_RETIRED_BYTES, &tier->reclaim, error);
+    status = dsq_reclaim_new(dsq_tier_retired_cap_bytes(), &tier->reclaim, error);
     if (status != DSQ_OK) {
         return status;
     }

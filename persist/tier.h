@@ -42,6 +42,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "core/bytes.h"
 #include "core/hash.h"
@@ -50,12 +51,31 @@
 #include "persist/store.h"
 
 /*
- * Bytes that may gather for the next grace period before writers wait for it.  As many may be waiting
- * for the present one, and DSQ_RECLAIM_RIPE_BYTES_MAX to be recycled: the bound of what is retired
- * and not yet freed, but for what each thread's last call and a replaced table add.
+ * Bytes that may gather for the next grace period before writers wait for it: more cores fill them
+ * sooner.  As many may be waiting for the present one, and DSQ_RECLAIM_RIPE_BYTES_MAX to be recycled:
+ * the bound of what is retired and not yet freed, 72 MiB up to five cores, 231 MiB from sixteen on,
+ * but for what each thread's last call and a replaced table add.
  */
-#define DSQ_TIER_RETIRED_BYTES (UINT64_C(32) * 1024 * 1024)
-#define DSQ_TIER_RETIRED_BYTES_MAX (2 * DSQ_TIER_RETIRED_BYTES + DSQ_RECLAIM_RIPE_BYTES_MAX)
+#define DSQ_TIER_RETIRED_BYTES_PER_CORE (UINT64_C(4) * 1024 * 1024)
+#define DSQ_TIER_RETIRED_BYTES_LEAST (UINT64_C(20) * 1024 * 1024)
+#define DSQ_TIER_RETIRED_BYTES_MOST (UINT64_C(64) * 1024 * 1024)
+static inline uint64_t dsq_tier_retired_cap_bytes(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t bytes = DSQ_TIER_RETIRED_BYTES_PER_CORE * (uint64_t)(cores > 0 ? cores : 1);
+
+    if (bytes < DSQ_TIER_RETIRED_BYTES_LEAST) {
+        return DSQ_TIER_RETIRED_BYTES_LEAST;
+    }
+    return bytes < DSQ_TIER_RETIRED_BYTES_MOST ? bytes : DSQ_TIER_RETIRED_BYTES_MOST;
+}
+
+static inline uint64_t dsq_tier_retired_bytes_max(void)
+{
+    uint64_t cap = dsq_tier_retired_cap_bytes();
+
+    return 2 * cap + DSQ_RECLAIM_RIPE_BYTES_MAX(cap);
+}
 
 enum dsq_tier_mode {
     DSQ_TIER_WRITETHROUGH,

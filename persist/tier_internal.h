@@ -87,14 +87,16 @@ static inline int tier_glance(struct dsq_tier *tier, uint64_t hash, struct dsq_b
     return found->kind == DSQ_RECORD_VALUE ? DSQ_OK : DSQ_ABSENT;
 }
 
-/* dsq_record_new, after a record that nobody needs any more has been freed to make place for it. */
+/* dsq_record_new, in the place of a record that nobody needs any more if there is one. */
 static inline struct dsq_record *tier_record_new(struct dsq_tier *tier, enum dsq_record_kind kind,
                                                  enum dsq_record_state state, uint32_t refs,
                                                  uint64_t hash, struct dsq_bytes key,
                                                  struct dsq_bytes value)
 {
-    dsq_reclaim_recycle(tier->reclaim);
-    return dsq_record_new(kind, state, refs, hash, key, value);
+    size_t capacity = dsq_record_capacity(key.size, value.size);
+
+    return dsq_record_new_in(dsq_reclaim_recycle(tier->reclaim, capacity), kind, state, refs, hash,
+                             key, value);
 }
 
 /*

@@ -145,14 +145,15 @@ static struct change change_of(struct table_map *map, struct map_bytes key)
     if (dsq_reclaim_is_full(map->reclaim)) {
         dsq_reclaim_wait(map->reclaim);
     }
-    dsq_reclaim_recycle(map->reclaim);
     return change;
 }
 
 static enum map_status store(struct table_map *map, struct change *change, struct map_bytes value)
 {
-    change->fresh = dsq_record_new(DSQ_RECORD_VALUE, DSQ_RECORD_CLEAN, 1, change->hash, change->key,
-                                   (struct dsq_bytes){value.data, value.size});
+    size_t capacity = dsq_record_capacity(change->key.size, value.size);
+    change->fresh = dsq_record_new_in(dsq_reclaim_recycle(map->reclaim, capacity), DSQ_RECORD_VALUE,
+                                      DSQ_RECORD_CLEAN, 1, change->hash, change->key,
+                                      (struct dsq_bytes){value.data, value.size});
     if (change->fresh == NULL) {
         stress_violation("out of memory");
         return MAP_ERROR;

@@ -25,6 +25,8 @@ WORK = ROOT / "build" / "mutants"
 PRESETS = {"perturb": "perturb", "asan": "asan", "tsan": "tsan", "unit": "dev"}
 
 MEMORY = "mixed --threads 4 --capacity 4 --keys 64 --mode memory"
+# More threads than there are stripes of retired records, up to 16 cores.
+MEMORY_CROWD = "mixed --threads 20 --capacity 4 --keys 64 --mode memory"
 CROWDED = "mixed --threads 4 --capacity 4 --keys 64 --mode lazy"
 THROUGH = "mixed --threads 4 --capacity 4 --keys 64 --mode writethrough"
 GROWING = "mixed --threads 4 --capacity unbounded --keys 20000 --mode memory"
@@ -157,8 +159,8 @@ static int read_row("""),
            [LINEARIZE_WHOLE, CRASH_LAZY]),
     Mutant("no-grace-period", "an unlinked record is freed at once",
            [("core/reclaim.c",
-             """        retire(reclaim, &stripe->retired, &record->node, dsq_record_bytes(record));""",
-             """        (void)stripe;
+             """        retire_record(reclaim, record);""",
+             """        (void)retire_record;
         dsq_record_free(record);""")],
            [MEMORY], build="asan"),
     Mutant("no-grace-period-for-batches", "the reclaimer frees what it took without waiting for readers",
@@ -312,11 +314,15 @@ static int read_row("""),
            [SCHEDULES], build="unit"),
     Mutant("ripe-list-shared", "two writers may take the same list of ripe records",
            [("core/reclaim.c",
-             """        list = dsq_exchange_acq_rel(&stripe->ripe, NULL);""",
+             """        list = dsq_exchange_acq_rel(&stripe->ripe, NULL);
+    }
+    if (list == NULL &&""",
              """        list = dsq_load_acquire(&stripe->ripe);
         dsq_perturb();
-        dsq_store_release(&stripe->ripe, NULL);""")],
-           [MEMORY], build="asan"),
+        dsq_store_release(&stripe->ripe, NULL);
+    }
+    if (list == NULL &&""")],
+           [MEMORY_CROWD], build="asan"),
     Mutant("complete-cleared-late", "the hot tier says that it is complete after an eviction",
            [("core/clock.c",
              """        dsq_store_release(&map->complete, false);""",

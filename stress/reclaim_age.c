@@ -124,9 +124,10 @@ static struct dsq_record *record_new(uint64_t number)
 {
     unsigned char value[RECORD_VALUE_BYTES];
     memset(value, (int)(number % 251), sizeof value);
-    struct dsq_record *record = dsq_record_new(DSQ_RECORD_VALUE, DSQ_RECORD_CLEAN, 1, number,
-                                               (struct dsq_bytes){&number, sizeof number},
-                                               (struct dsq_bytes){value, sizeof value});
+    size_t capacity = dsq_record_capacity(sizeof number, sizeof value);
+    struct dsq_record *record = dsq_record_new_in(
+        dsq_reclaim_recycle(reclaim, capacity), DSQ_RECORD_VALUE, DSQ_RECORD_CLEAN, 1, number,
+        (struct dsq_bytes){&number, sizeof number}, (struct dsq_bytes){value, sizeof value});
     if (record == NULL) {
         stress_violation("out of memory");
         exit(2);
@@ -180,8 +181,9 @@ static void read_once(struct reader *reader, struct stress_random *random)
 static uint64_t bound(void)
 {
     uint64_t write = OBJECT_BYTES + dsq_record_footprint(sizeof(uint64_t), RECORD_VALUE_BYTES);
-    uint64_t waiting = 2 * (parameters.cap + parameters.threads * write);
-    uint64_t ripe = waiting < DSQ_RECLAIM_RIPE_BYTES_MAX ? waiting : DSQ_RECLAIM_RIPE_BYTES_MAX;
+    uint64_t waiting = 2 * (parameters.cap + DSQ_RECLAIM_SLACK_BYTES + parameters.threads * write);
+    uint64_t most = DSQ_RECLAIM_RIPE_BYTES_MAX(parameters.cap);
+    uint64_t ripe = waiting < most ? waiting : most;
     return waiting + ripe;
 }
 
@@ -202,7 +204,6 @@ static void write_once(struct stress_random *random)
         atomic_fetch_add(&waits, 1);
         dsq_reclaim_wait(reclaim);
     }
-    dsq_reclaim_recycle(reclaim);
     struct object *object = atomic_exchange(&objects[cell], object_new());
     struct dsq_record *record =
         atomic_exchange(&records[cell], record_new(stress_random_next(random)));
