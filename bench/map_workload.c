@@ -49,8 +49,9 @@ const unsigned map_workload_count = sizeof map_workloads / sizeof map_workloads[
 
 enum kind { GET, PUT, REMOVE };
 
+/* On cache lines of its own, and on pairs of them, which processors fetch together: each thread adds to its sum. */
 struct plan {
-    const struct map_inputs *inputs;
+    _Alignas(2 * DSQ_CACHE_LINE_BYTES) const struct map_inputs *inputs;
     const struct map_ops *ops;
     void *map;
     uint32_t *steps; /* owned if the keys are the thread's own */
