@@ -12,9 +12,8 @@
  *                that another one takes the place of is freed by the reclaimer: its writers have
  *                gone, or retire more than they make.
  *     ripe       the list that writers take from: the one who exchanges it for NULL owns it, takes the
- *                first record, a second one while a fresh list waits behind it, and puts the rest
- *                back (acq_rel: what the reclaimer did before, the grace period included, is
- *                seen by who frees)
+ *                first record, a second one while there are plenty, and puts the rest back (acq_rel:
+ *                what the reclaimer did before, the grace period included, is seen by who frees)
  *     surplus    the rest that was not put back because another writer's was; the reclaimer frees it
  *
  * Stripe 0 is that of the threads that work for others (core/thread.h): the committer drops the last
@@ -50,8 +49,10 @@
 /* Powers of two: stripes of writers, one for each core. */
 #define STRIPES_MIN 8
 #define STRIPES_MAX 64
-#define DUE_BYTES (UINT64_C(32) * 1024)
-#define LATE_BYTES (UINT64_C(256) * 1024)
+#define DUE_BYTES (UINT64_C(128) * 1024)
+#define LATE_BYTES (UINT64_C(1024) * 1024)
+/* Ripe bytes of a stripe above which its writers take two records for each that they make. */
+#define PLENTY_BYTES (UINT64_C(512) * 1024)
 #define LOOK_BYTES (UINT64_C(4) * 1024)
 /* One for the objects, one for those who work for others. */
 _Static_assert((STRIPES_MAX + 2) * LOOK_BYTES == DSQ_RECLAIM_SLACK_BYTES, "said in the header");
@@ -242,12 +243,14 @@ struct dsq_record *dsq_reclaim_recycle(struct dsq_reclaim *reclaim, size_t capac
     }
     dsq_perturb();
     rest = dsq_mpsc_next(list);
-    if (rest != NULL && dsq_load_relaxed(&stripe->fresh) != NULL) {
+    if (rest != NULL && dsq_load_relaxed(&stripe->ripe_bytes) > PLENTY_BYTES) {
         second = rest;
         rest = dsq_mpsc_next(second);
     }
     if (rest != NULL) {
         put_back(stripe, rest);
+        /* Out of the caches by now, and the next to be taken. */
+        __builtin_prefetch(rest);
     }
     if (second != NULL) {
         dsq_mpsc_link(second, NULL);
@@ -321,8 +324,9 @@ static void hand_out_all(struct dsq_reclaim *reclaim)
 /* Takes what is stacked, all of it or what has a place, waits for a grace period, and hands it out. */
 static void reclaim_round(struct dsq_reclaim *reclaim, bool all)
 {
-    uint64_t taken;
-    struct dsq_mpsc_node *objects = take(&reclaim->objects, &taken);
+    uint64_t object_bytes;
+    uint64_t record_bytes = 0;
+    struct dsq_mpsc_node *objects = take(&reclaim->objects, &object_bytes);
 
     for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
         stripe->batch = NULL;
@@ -330,14 +334,15 @@ static void reclaim_round(struct dsq_reclaim *reclaim, bool all)
         if (all || has_place(stripe)) {
             stripe->batch = take(&stripe->retired, &stripe->batch_bytes);
         }
-        taken += stripe->batch_bytes;
+        record_bytes += stripe->batch_bytes;
     }
-    dsq_add_relaxed(&reclaim->total_bytes, taken);
+    dsq_add_relaxed(&reclaim->total_bytes, object_bytes + record_bytes);
     urcu_bp_synchronize_rcu();
     dsq_annotate_acquire(&dsq_grace_period_edge);
     hand_out_all(reclaim);
+    dsq_sub_relaxed(&reclaim->total_bytes, record_bytes);
     free_objects(objects);
-    dsq_sub_relaxed(&reclaim->total_bytes, taken);
+    dsq_sub_relaxed(&reclaim->total_bytes, object_bytes);
 }
 
 static void sleep_until_work(struct dsq_reclaim *reclaim)

@@ -171,12 +171,12 @@ static int read_row("""),
            [RECLAIM]),
     Mutant("taken-after-grace-period", "what was retired during a grace period is freed at its end",
            [("core/reclaim.c",
-             """    struct dsq_mpsc_node *objects = take(&reclaim->objects, &taken);
+             """    struct dsq_mpsc_node *objects = take(&reclaim->objects, &object_bytes);
 """,
              """    struct dsq_mpsc_node *objects;
 
     urcu_bp_synchronize_rcu();
-    objects = take(&reclaim->objects, &taken);
+    objects = take(&reclaim->objects, &object_bytes);
 """),
             ("core/reclaim.c",
              """    urcu_bp_synchronize_rcu();

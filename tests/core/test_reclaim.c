@@ -204,48 +204,51 @@ static void retire_large(void)
     dsq_record_release(reclaim, record);
 }
 
-/* Retires large records whose grace period is over when it returns. */
-static void ripen_large(int count)
+/* An object that holds the reclaimer up where it is freed. */
+struct blocker {
+    struct dsq_retired retired;
+    sem_t inside;
+    sem_t leave;
+};
+
+static void stand_still(struct dsq_retired *retired)
 {
-    _Atomic int freed = 0;
-    struct reader reader;
-    start_reader(&reader, &freed);
-    for (int i = 0; i < count; i++) {
-        retire_large();
-    }
-    retire_probe(&freed, MUCH);
-    finish_reader(&reader);
-    await_freed(&freed, 1);
-    /* The probe's bytes are taken off after it is freed. */
-    while (dsq_reclaim_bytes(reclaim) >= MUCH) {
-        sched_yield();
-    }
+    struct blocker *blocker = (struct blocker *)retired;
+    sem_post(&blocker->inside);
+    sem_wait(&blocker->leave);
 }
 
-Test(reclaim, a_ripe_record_is_freed_by_who_allocates_next_one_for_one)
+static void retire_blocker(struct blocker *blocker)
 {
-    unsigned one_by_one = 0;
-    start(4 * MUCH);
-    ripen_large(5);
-    for (int i = 0; i < 5; i++) {
-        uint64_t before = dsq_reclaim_bytes(reclaim);
-        cr_assert_null(dsq_reclaim_recycle(reclaim, ANY), "its value lies elsewhere");
-        one_by_one += before - dsq_reclaim_bytes(reclaim) == LARGE + 33;
-    }
-    cr_assert_geq(one_by_one, 3, "the reclaimer may have freed what ripened first");
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), 0);
-    cr_assert_null(dsq_reclaim_recycle(reclaim, ANY), "nothing is left");
-    dsq_reclaim_destroy(reclaim);
+    sem_init(&blocker->inside, 0, 0);
+    sem_init(&blocker->leave, 0, 0);
+    blocker->retired.free = stand_still;
+    dsq_reclaim_retire(reclaim, &blocker->retired, MUCH);
 }
 
-Test(reclaim, what_is_ripe_does_not_stay_when_nobody_allocates)
+/* The reclaimer stands still from here on. */
+static void hold(struct blocker *blocker)
 {
-    start(4 * MUCH);
-    ripen_large(5);
-    while (dsq_reclaim_bytes(reclaim) != 0) {
-        sched_yield();
-    }
-    dsq_reclaim_destroy(reclaim);
+    retire_blocker(blocker);
+    sem_wait(&blocker->inside);
+}
+
+/* What was retired since hold is ripe, as one list, and the reclaimer stands still again. */
+static void ripen(struct blocker *before, struct blocker *after)
+{
+    retire_blocker(after);
+    sem_post(&before->leave);
+    sem_wait(&after->inside);
+}
+
+static void let_go(struct blocker *blocker)
+{
+    sem_post(&blocker->leave);
+}
+
+static uint64_t ripe_bytes(void)
+{
+    return dsq_reclaim_bytes(reclaim) - MUCH; /* without the blocker's */
 }
 
 static void retire_record(struct dsq_bytes key)
@@ -255,22 +258,40 @@ static void retire_record(struct dsq_bytes key)
     dsq_record_release(reclaim, record);
 }
 
-/* Returns once a grace period has passed since the call. */
-static void pass_grace_period(void)
+Test(reclaim, a_ripe_record_is_freed_by_who_allocates_next_one_for_one)
 {
-    _Atomic int freed = 0;
-    retire_probe(&freed, MUCH);
-    await_freed(&freed, 1);
-    while (dsq_reclaim_bytes(reclaim) >= MUCH) {
-        sched_yield();
+    struct blocker first;
+    struct blocker second;
+    start(8 * MUCH);
+    hold(&first);
+    for (int i = 0; i < 5; i++) {
+        retire_large();
     }
+    ripen(&first, &second);
+    for (unsigned left = 5; left-- > 0;) {
+        cr_assert_null(dsq_reclaim_recycle(reclaim, ANY), "its value lies elsewhere");
+        cr_assert_eq(ripe_bytes(), left * (LARGE + 33));
+    }
+    cr_assert_null(dsq_reclaim_recycle(reclaim, ANY), "nothing is left");
+    let_go(&second);
+    dsq_reclaim_destroy(reclaim);
 }
 
-/* Keeps the reclaimer in a grace period, so that it does not free what is ripe out of idleness. */
-static void occupy(struct reader *reader, _Atomic int *freed)
+Test(reclaim, what_is_ripe_does_not_stay_when_nobody_allocates)
 {
-    start_reader(reader, freed);
-    retire_probe(freed, MUCH);
+    struct blocker first;
+    struct blocker second;
+    start(8 * MUCH);
+    hold(&first);
+    for (int i = 0; i < 5; i++) {
+        retire_large();
+    }
+    ripen(&first, &second);
+    let_go(&second);
+    while (dsq_reclaim_bytes(reclaim) != 0) {
+        sched_yield();
+    }
+    dsq_reclaim_destroy(reclaim);
 }
 
 Test(reclaim, the_memory_of_a_ripe_record_serves_one_of_the_same_capacity)
@@ -281,80 +302,95 @@ Test(reclaim, the_memory_of_a_ripe_record_serves_one_of_the_same_capacity)
     struct dsq_bytes key = {"0123456789", 10};
     size_t capacity = dsq_record_capacity(key.size, 5);
     struct dsq_record *memory;
-    struct reader reader;
-    _Atomic int freed = 0;
+    struct blocker first;
+    struct blocker second;
     cr_assert_eq(dsq_record_capacity(key.size + 1, 5), capacity);
-    start(4 * MUCH);
+    start(8 * MUCH);
+    hold(&first);
     retire_record(key);
     retire_record((struct dsq_bytes){"0123456789012345678901234567890", 31});
-    pass_grace_period();
-    occupy(&reader, &freed);
+    ripen(&first, &second);
     cr_assert_null(dsq_reclaim_recycle(reclaim, capacity), "the newest is too large, and freed");
     memory = dsq_reclaim_recycle(reclaim, capacity);
     cr_assert_not_null(memory);
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), MUCH);
-    finish_reader(&reader);
+    cr_assert_eq(ripe_bytes(), 0);
     memory =
         dsq_record_new_in(memory, DSQ_RECORD_VALUE, DSQ_RECORD_CLEAN, 1, 7,
                           (struct dsq_bytes){"another-key", 11}, (struct dsq_bytes){"VALUE", 5});
     cr_assert(dsq_record_has_key(memory, 7, (struct dsq_bytes){"another-key", 11}));
     cr_assert_eq(memory->value_size, 5);
     dsq_record_release(reclaim, memory);
-    await_freed(&freed, 1);
+    let_go(&second);
     dsq_reclaim_destroy(reclaim);
 }
 
-Test(reclaim, two_records_are_taken_while_another_list_waits)
+Test(reclaim, two_records_are_taken_while_there_are_plenty)
+{
+    struct blocker first;
+    struct blocker second;
+    start(8 * MUCH);
+    hold(&first);
+    for (int i = 0; i < 6; i++) {
+        retire_large();
+    }
+    ripen(&first, &second);
+    cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
+    cr_assert_eq(ripe_bytes(), 4 * (LARGE + 33), "two of six");
+    for (unsigned left = 4; left-- > 0;) {
+        cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
+        cr_assert_eq(ripe_bytes(), left * (LARGE + 33), "one at a time");
+    }
+    let_go(&second);
+    dsq_reclaim_destroy(reclaim);
+}
+
+Test(reclaim, a_second_list_waits_until_the_first_has_been_begun)
 {
     struct dsq_bytes key = {"k", 1};
     uint64_t each = dsq_record_footprint(1, 5);
-    struct reader reader;
-    _Atomic int freed = 0;
-    start(4 * MUCH);
-    for (int i = 0; i < 4; i++) {
-        retire_record(key);
-    }
-    pass_grace_period();
-    free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), 3 * each, "one at a time");
+    struct blocker first;
+    struct blocker second;
+    struct blocker third;
+    start(8 * MUCH);
+    hold(&first);
     retire_record(key);
+    ripen(&first, &second);
     retire_record(key);
-    pass_grace_period();
-    occupy(&reader, &freed);
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), MUCH + 5 * each);
+    ripen(&second, &third);
+    cr_assert_eq(ripe_bytes(), 2 * each);
     free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), MUCH + 3 * each, "two, since two more wait behind");
+    cr_assert_eq(ripe_bytes(), each);
+    cr_assert_null(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)),
+                   "the second one has not been taken");
+    ripen(&third, &first);
     free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), MUCH + 2 * each, "the last of the first list");
-    free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), MUCH + each, "one again");
-    finish_reader(&reader);
+    cr_assert_eq(ripe_bytes(), 0);
+    let_go(&first);
     dsq_reclaim_destroy(reclaim);
 }
 
 static void *retire_for_others(void *argument)
 {
-    struct dsq_bytes key = {"k", 1};
     (void)argument;
     dsq_thread_serve_others();
-    retire_record(key);
-    pass_grace_period();
+    retire_record((struct dsq_bytes){"k", 1});
     return NULL;
 }
 
 Test(reclaim, what_a_thread_retires_that_serves_others_is_for_whoever_allocates)
 {
     pthread_t thread;
-    struct reader reader;
-    _Atomic int freed = 0;
-    start(4 * MUCH);
+    struct blocker first;
+    struct blocker second;
+    start(8 * MUCH);
+    hold(&first);
     pthread_create(&thread, NULL, retire_for_others, NULL);
     pthread_join(thread, NULL);
-    occupy(&reader, &freed);
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), MUCH + dsq_record_footprint(1, 5));
+    ripen(&first, &second);
+    cr_assert_eq(ripe_bytes(), dsq_record_footprint(1, 5));
     free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
-    cr_assert_eq(dsq_reclaim_bytes(reclaim), MUCH);
-    finish_reader(&reader);
+    cr_assert_eq(ripe_bytes(), 0);
+    let_go(&second);
     dsq_reclaim_destroy(reclaim);
 }
 
