@@ -1,17 +1,39 @@
-/* The peers that bench/map.c measures beside those of stress/map_ops.h; ends with a NULL. */
+/* The maps that bench/map.c and bench/sizes.c measure beside each other. */
 #ifndef DSQ_BENCH_MAP_PEERS_H
 #define DSQ_BENCH_MAP_PEERS_H
 
 #include "stress/map_ops.h"
 
-/* The name of the one that a single thread may use: it has no synchronization at all. */
-#define MAP_PEER_LIMIT "no threads"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-extern const struct map_ops *const map_peers[];
+/* Who may use a map at the same time. */
+enum map_sharing {
+    MAP_BY_ALL,
+    MAP_BY_ONE_WRITER, /* any number of readers beside it */
+    MAP_BY_ONE_THREAD
+};
+
+struct map_peer {
+    const struct map_ops *ops;
+    enum map_sharing sharing;
+};
+
+#define MAP_PEERS_MAX 16
+
+/* Those that are neither ours nor rculfhash; ends with one whose ops are NULL. */
+extern const struct map_peer map_peers[];
+
+/*
+ * Ours, rculfhash and the peers, or those of them whose names are in a list with commas between, in our
+ * order: how many there are.  names NULL: all.
+ */
+size_t map_peers_choose(const char *names, struct map_peer chosen[MAP_PEERS_MAX]);
+
+/* Concurrency Kit's ck_hs and libcds's split-ordered list; bench/map_peers.cpp lists those that are built. */
+extern const struct map_ops map_ck;
+extern const struct map_ops map_cds;
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <dictsqlite.h>
 
 #include "bench/harness.h"
+#include "bench/memory.h"
 #include "stress/random.h"
 #include "stress/verdict.h"
 
@@ -13,7 +14,7 @@
 
 /* The last three are the mixes of conc-map-bench. */
 const struct map_workload map_workloads[] = {
-    {.name = "put, new keys", .keys = MAP_KEYS_ONCE, .inserts = 100},
+    {.name = "put, new keys", .keys = MAP_KEYS_NEW, .inserts = 100},
     {.name = "get, found", .keys = MAP_KEYS_ONCE, .scales = true},
     {.name = "get, absent", .keys = MAP_KEYS_ABSENT, .scales = true},
     {.name = "put, over", .keys = MAP_KEYS_ONCE, .updates = 100, .scales = true},
@@ -42,6 +43,12 @@ const struct map_workload map_workloads[] = {
 };
 const unsigned map_workload_count = sizeof map_workloads / sizeof map_workloads[0];
 
+bool map_workload_only_reads(const struct map_workload *workload)
+{
+    return workload->keys != MAP_KEYS_OWN &&
+           workload->inserts + workload->removes + workload->updates == 0;
+}
+
 /* An operation as a word: what it does, whether the key is there, the number of the key. */
 #define KIND_SHIFT 30
 #define THERE (UINT32_C(1) << 29)
@@ -58,7 +65,8 @@ struct plan {
     uint64_t period; /* steps, after which they begin again */
     uint64_t count;  /* operations */
     unsigned updates;
-    uint64_t sum; /* of the first bytes read: what was read is used */
+    struct bench_latency *latency; /* NULL: operations are not timed */
+    uint64_t sum;                  /* of the first bytes read: what was read is used */
 };
 
 /* ---- inputs ---- */
@@ -81,6 +89,13 @@ static void make_keys(const struct map_inputs *inputs)
     }
 }
 
+static void make_order(const struct map_inputs *inputs)
+{
+    for (uint64_t i = 0; i < inputs->parameters->keys; i++) {
+        inputs->in_order[i] = (uint32_t)i | THERE;
+    }
+}
+
 static void make_once(const struct map_inputs *inputs, struct stress_random *random)
 {
     for (uint64_t i = 0; i < inputs->parameters->keys; i++) {
@@ -97,13 +112,16 @@ bool map_inputs_make(struct map_inputs *inputs, const struct map_parameters *par
     *inputs = (struct map_inputs){
         .parameters = parameters,
         .keys = malloc(2 * parameters->keys * parameters->key_bytes),
+        .in_order = malloc(parameters->keys * sizeof(uint32_t)),
         .once = malloc(parameters->keys * sizeof(uint32_t)),
         .zipf = calloc(parameters->threads, sizeof(uint32_t *)),
     };
-    if (inputs->keys == NULL || inputs->once == NULL || inputs->zipf == NULL) {
+    if (inputs->keys == NULL || inputs->in_order == NULL || inputs->once == NULL ||
+        inputs->zipf == NULL) {
         return false;
     }
     make_keys(inputs);
+    make_order(inputs);
     make_once(inputs, &random);
     bench_zipf_init(&zipf, parameters->keys, ZIPF_EXPONENT);
     for (uint64_t i = 0; i < parameters->threads; i++) {
@@ -125,6 +143,7 @@ void map_inputs_free(struct map_inputs *inputs)
     }
     free(inputs->zipf);
     free(inputs->once);
+    free(inputs->in_order);
     free(inputs->keys);
 }
 
@@ -199,9 +218,8 @@ static void prefill(const struct plan *plan, const struct own *own)
 
 /* ---- the measurement ---- */
 
-static void step_run(struct plan *plan, uint32_t step, bool update)
+static void step_run(struct plan *plan, uint32_t step, bool update, struct map_buffer *found)
 {
-    struct map_buffer found;
     enum kind kind = update ? PUT : (enum kind)(step >> KIND_SHIFT);
     uint64_t number = step & KEY_MASK;
     enum map_status status = MAP_OK;
@@ -213,8 +231,8 @@ static void step_run(struct plan *plan, uint32_t step, bool update)
     if (kind == REMOVE) {
         status = plan->ops->remove(plan->map, key_at(plan->inputs, number));
     } else {
-        status = plan->ops->get(plan->map, key_at(plan->inputs, number), &found);
-        plan->sum += status == MAP_OK ? found.data[0] : 1;
+        status = plan->ops->get(plan->map, key_at(plan->inputs, number), found);
+        plan->sum += status == MAP_OK ? found->data[0] : 1;
     }
     if (status != expected) {
         stress_violation("%s: a key that is%s there", plan->ops->name,
@@ -222,14 +240,27 @@ static void step_run(struct plan *plan, uint32_t step, bool update)
     }
 }
 
+static void step_time(struct plan *plan, uint32_t step, bool update, struct map_buffer *found)
+{
+    uint64_t before = dsq_now_ns();
+    step_run(plan, step, update, found);
+    bench_latency_add(plan->latency, dsq_now_ns() - before);
+}
+
 static void plan_run(void *context)
 {
     struct plan *plan = context;
+    struct map_buffer found;
     uint64_t at = 0;
     unsigned percent = 0;
     plan->ops->thread_enter(plan->map);
     for (uint64_t i = 0; i < plan->count; i++) {
-        step_run(plan, plan->steps[at], percent < plan->updates);
+        bool update = percent < plan->updates;
+        if (plan->latency != NULL) {
+            step_time(plan, plan->steps[at], update, &found);
+        } else {
+            step_run(plan, plan->steps[at], update, &found);
+        }
         at = at + 1 == plan->period ? 0 : at + 1;
         percent = percent == 99 ? 0 : percent + 1;
     }
@@ -240,9 +271,11 @@ static void plan_shared(struct plan *plan, const struct map_workload *workload, 
 {
     const struct map_inputs *inputs = plan->inputs;
     const struct map_parameters *parameters = inputs->parameters;
-    plan->steps = workload->keys == MAP_KEYS_ZIPF ? inputs->zipf[thread] : inputs->once;
-    plan->period = workload->keys == MAP_KEYS_ZIPF ? parameters->operations : parameters->keys;
-    plan->count = workload->inserts == 100 ? parameters->keys : parameters->operations;
+    bool zipf = workload->keys == MAP_KEYS_ZIPF;
+    bool fills = workload->keys == MAP_KEYS_NEW;
+    plan->steps = zipf ? inputs->zipf[thread] : fills ? inputs->in_order : inputs->once;
+    plan->period = zipf ? parameters->operations : parameters->keys;
+    plan->count = fills ? parameters->keys : parameters->operations;
     plan->updates = workload->inserts + workload->updates;
 }
 
@@ -294,6 +327,26 @@ void *map_create(const struct map_ops *ops)
     return map;
 }
 
+struct fill {
+    const struct map_inputs *inputs;
+    const struct map_ops *ops;
+};
+
+static void fill_run(void *context)
+{
+    const struct fill *fill = context;
+    const struct plan plan = {
+        .inputs = fill->inputs, .ops = fill->ops, .map = map_create(fill->ops)};
+    const struct own all = {.inserted = fill->inputs->parameters->keys};
+    prefill(&plan, &all);
+}
+
+double map_bytes_per_record(const struct map_inputs *inputs, const struct map_ops *ops)
+{
+    struct fill fill = {inputs, ops};
+    return (double)bench_memory_bytes(fill_run, &fill) / (double)inputs->parameters->keys;
+}
+
 double map_workload_run(const struct map_inputs *inputs, const struct map_workload *workload,
                         const struct map_ops *ops, void *map, unsigned threads, uint64_t *work)
 {
@@ -316,4 +369,25 @@ double map_workload_run(const struct map_inputs *inputs, const struct map_worklo
         ops->destroy(target);
     }
     return (double)operations * 1e9 / (double)elapsed_ns;
+}
+
+void map_workload_time(const struct map_inputs *inputs, const struct map_workload *workload,
+                       const struct map_ops *ops, void *map, struct bench_latency *latency)
+{
+    struct plan plan = {.inputs = inputs, .ops = ops, .map = map, .latency = latency};
+    plan_make(&plan, workload, 0, 1);
+    bench_run_threads(1, plan_run, &plan, sizeof plan);
+    if (owns_steps(workload)) {
+        free(plan.steps);
+    }
+}
+
+const struct map_workload *map_workload_find(const char *name)
+{
+    for (unsigned i = 0; i < map_workload_count; i++) {
+        if (strcmp(map_workloads[i].name, name) == 0) {
+            return &map_workloads[i];
+        }
+    }
+    return NULL;
 }

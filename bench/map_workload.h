@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bench/latency.h"
 #include "stress/map_ops.h"
 
 enum map_keys {
+    MAP_KEYS_NEW,    /* each key once, in their order, into an empty map */
     MAP_KEYS_ONCE,   /* each key once in a shuffled order, then again; the map holds them all */
     MAP_KEYS_ABSENT, /* the same of keys that the map does not hold */
     MAP_KEYS_ZIPF,   /* of those that it holds, by Zipf's law */
@@ -29,6 +31,12 @@ struct map_workload {
     unsigned prefilled; /* percent of a thread's own keys that are there at the beginning */
     bool scales;        /* also by more threads than one */
 };
+
+/* Whether it changes no map. */
+bool map_workload_only_reads(const struct map_workload *workload);
+
+/* NULL if none has that name. */
+const struct map_workload *map_workload_find(const char *name);
 
 extern const struct map_workload map_workloads[];
 extern const unsigned map_workload_count;
@@ -53,6 +61,8 @@ struct map_parameters {
 struct map_inputs {
     const struct map_parameters *parameters;
     unsigned char *keys; /* those in the map, then as many that are not, key_bytes each */
+    uint32_t *
+        in_order; /* as a map is filled: not as keys are looked up, or records would lie in that order */
     uint32_t *once;
     uint32_t **zipf; /* by thread */
 };
@@ -67,6 +77,13 @@ void map_inputs_free(struct map_inputs *inputs);
  */
 double map_workload_run(const struct map_inputs *inputs, const struct map_workload *workload,
                         const struct map_ops *ops, void *map, unsigned threads, uint64_t *work);
+
+/* Adds the latency of each operation of a single thread, on a full map; reading the clock is in it. */
+void map_workload_time(const struct map_inputs *inputs, const struct map_workload *workload,
+                       const struct map_ops *ops, void *map, struct bench_latency *latency);
+
+/* Memory that a map of all keys occupies, a record; before any map is used.  Keys and values are in it. */
+double map_bytes_per_record(const struct map_inputs *inputs, const struct map_ops *ops);
 
 /* A map of that kind, in memory and unbounded. */
 void *map_create(const struct map_ops *ops);
