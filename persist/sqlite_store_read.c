@@ -25,6 +25,7 @@
 
 #include "core/atomic.h"
 #include "core/error.h"
+#include "core/thread.h"
 
 /* The queries of a scan: which bound is open, is there an end, and which way it goes. */
 #define SCAN_AFTER_START 1
@@ -50,6 +51,7 @@ static const char journal_sql[] = "SELECT id, batch FROM journal WHERE id > ?1 O
 
 struct dsq_reader {
     struct dsq_reader *next; /* in the list of idle ones */
+    unsigned thread;         /* that has used it last */
     struct dsq_sqlite_store *store;
     struct sqlite3 *db;
     struct sqlite3_stmt *get;
@@ -141,6 +143,21 @@ void dsq_sqlite_readers_abandon(struct dsq_sqlite_readers *readers)
     free(readers->source);
 }
 
+/*
+ * The idle reader that this thread has used last, as its pages are in the cache of that processor; else the
+ * one that was released last.
+ */
+static struct dsq_reader **find_idle(struct dsq_sqlite_readers *readers)
+{
+    const unsigned thread = dsq_thread_number();
+    for (struct dsq_reader **at = &readers->idle; *at != NULL; at = &(*at)->next) {
+        if ((*at)->thread == thread) {
+            return at;
+        }
+    }
+    return &readers->idle;
+}
+
 /* Takes an idle reader, or leave (NULL) to open one more; waits while there is neither. */
 static struct dsq_reader *take_idle(struct dsq_sqlite_readers *readers)
 {
@@ -148,9 +165,10 @@ static struct dsq_reader *take_idle(struct dsq_sqlite_readers *readers)
     while (readers->idle == NULL && readers->opened == DSQ_SQLITE_READERS_MAX) {
         pthread_cond_wait(&readers->released, &readers->mutex);
     }
-    struct dsq_reader *reader = readers->idle;
+    struct dsq_reader **place = find_idle(readers);
+    struct dsq_reader *reader = *place;
     if (reader != NULL) {
-        readers->idle = reader->next;
+        *place = reader->next;
     } else {
         readers->opened++;
     }
@@ -261,6 +279,7 @@ void dsq_sqlite_reader_release(struct dsq_store *store, struct dsq_reader *reade
         let_go(reader);
     }
     reader->next = readers->idle;
+    reader->thread = dsq_thread_number();
     readers->idle = reader;
     pthread_cond_signal(&readers->released);
     pthread_mutex_unlock(&readers->mutex);
