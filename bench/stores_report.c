@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#define STORE_COLUMN 12
+#define STORE_COLUMN 15
 
 static double median(struct store_report *report, struct store_cell *cell)
 {
