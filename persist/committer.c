@@ -512,6 +512,10 @@ int dsq_committer_fold(struct dsq_committer *committer, struct dsq_error *error)
 {
     uint64_t target = dsq_load_seq_cst(&committer->durable_seq);
 
+    /* The thread need not be woken for nothing. */
+    if (dsq_load_seq_cst(&committer->folded_seq) >= target) {
+        return DSQ_OK;
+    }
     raise_to(&committer->fold_target, target);
     dsq_event_signal(&committer->work);
     for (;;) {

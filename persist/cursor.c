@@ -5,8 +5,12 @@
 #include "core/error.h"
 #include "persist/tier_internal.h"
 
-/* A chunk ends after so many rows or bytes. */
+/*
+ * A chunk ends after so many rows or bytes.  The first is smaller, and each may be twice the one before: many
+ * want a few records from somewhere.
+ */
 #define CHUNK_ROWS 256
+#define CHUNK_ROWS_FIRST 32
 #define CHUNK_BYTES ((size_t)256 * 1024)
 
 /* Rows copied out of the store: key and value lie one after the other in `bytes`. */
@@ -18,6 +22,7 @@ struct row {
 
 struct chunk {
     struct row rows[CHUNK_ROWS];
+    size_t limit;
     size_t count;
     size_t next;
     unsigned char *bytes;
@@ -145,7 +150,7 @@ static bool add_row(void *context, struct dsq_bytes key, struct dsq_bytes value)
         memcpy(chunk->bytes + chunk->used + key.size, value.data, value.size);
     }
     chunk->used += key.size + value.size;
-    return chunk->count < CHUNK_ROWS;
+    return chunk->count < chunk->limit;
 }
 
 /* Remembers where the next chunk begins: behind the last key of this one. */
@@ -180,6 +185,9 @@ static int read_chunk(struct dsq_tier_cursor *cursor, struct dsq_error *error)
 
     if (status != DSQ_OK) {
         return status;
+    }
+    if (chunk->limit < CHUNK_ROWS) {
+        chunk->limit = chunk->limit == 0 ? CHUNK_ROWS_FIRST : 2 * chunk->limit;
     }
     chunk->count = 0;
     chunk->next = 0;

@@ -284,6 +284,7 @@ static int accept_changes(struct dsq_store *store, struct dsq_error *error)
         dsq_store_relaxed(&self->count, rows);
         self->recounted = true;
     }
+    dsq_sqlite_readers_advance(&self->readers);
     return status;
 }
 
@@ -316,6 +317,7 @@ static int commit(struct dsq_store *store, struct dsq_error *error)
         rollback(store);
         return status;
     }
+    dsq_sqlite_readers_advance(&self->readers);
     self->in_transaction = false;
     self->recounted = false;
     dsq_store_relaxed(&self->count, self->rows);
@@ -421,7 +423,9 @@ static int checkpoint(struct dsq_store *store, bool truncate, struct dsq_error *
         return DSQ_OK;
     }
     int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    dsq_sqlite_readers_pause(&self->readers);
     int result = sqlite3_wal_checkpoint_v2(self->db, "main", mode, NULL, NULL);
+    dsq_sqlite_readers_resume(&self->readers);
     if (result == SQLITE_OK && truncate) {
         dsq_store_relaxed(&self->wal_bytes, 0);
         self->wal_room = 0;

@@ -52,14 +52,17 @@ struct dsq_file_identity {
 
 /*
  * Readers are opened on demand, kept, and lent to one thread at a time.  `mutex` guards all but
- * source and flags, which do not change after open.
+ * `generation` and source and flags, which do not change after open.
  */
 struct dsq_sqlite_readers {
     pthread_mutex_t mutex;
     pthread_cond_t released;
     struct dsq_reader *idle; /* a list */
     unsigned opened;         /* idle, lent and being opened */
-    char *source;            /* what sqlite3_open_v2 is given */
+    bool paused;             /* none of them may keep a transaction */
+    /* Moves with each commit: what is kept from before is old.  Pairs in sqlite_store_read.c (R1). */
+    _Atomic uint64_t generation;
+    char *source; /* what sqlite3_open_v2 is given */
     int flags;
 };
 
@@ -191,6 +194,13 @@ int dsq_sqlite_read_value_format(struct sqlite3 *db, const char *path,
 
 /* Sets the pool up, all but source and flags.  DSQ_ERR_NOMEM. */
 int dsq_sqlite_readers_init(struct dsq_sqlite_readers *readers);
+
+/* Tells the readers of a commit: after it, before anyone else is told. */
+void dsq_sqlite_readers_advance(struct dsq_sqlite_readers *readers);
+
+/* Around a checkpoint: readers that are idle keep no transaction. */
+void dsq_sqlite_readers_pause(struct dsq_sqlite_readers *readers);
+void dsq_sqlite_readers_resume(struct dsq_sqlite_readers *readers);
 
 /* Closes all readers, which must be idle. */
 void dsq_sqlite_readers_close(struct dsq_sqlite_readers *readers);

@@ -139,8 +139,9 @@ struct dsq_store_ops {
     void (*reader_release)(struct dsq_store *store, struct dsq_reader *reader);
 
     /*
-     * Reads one row in a fresh transaction that begins during this call.  On DSQ_OK *value is valid
-     * until reader_done, which must follow every reader_get and ends the transaction.
+     * Reads one row as of a state that holds every transaction whose commit returned before this call
+     * began.  On DSQ_OK *value is valid until reader_done, which must follow every reader_get.  What
+     * other programs write may be seen late, with a commit or checkpoint at the latest.
      */
     int (*reader_get)(struct dsq_reader *reader, struct dsq_bytes key, struct dsq_bytes *value,
                       struct dsq_error *error);

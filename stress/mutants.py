@@ -109,6 +109,16 @@ static int read_row("""),
              """    if (place.record != lease->placeholder) {""",
              """    if (place.record != NULL) {""")],
            [LINEARIZE_COLD]),
+    Mutant("reads-before-the-commit", "readers hear of a commit when the next one begins",
+           [("persist/sqlite_store.c",
+             """    dsq_sqlite_readers_advance(&self->readers);
+    self->in_transaction = false;""",
+             """    self->in_transaction = false;"""),
+            ("persist/sqlite_store.c",
+             """    self->in_transaction = true;""",
+             """    self->in_transaction = true;
+    dsq_sqlite_readers_advance(&self->readers);""")],
+           [LINEARIZE_CROWDED]),
     Mutant("evicts-dirty", "the clock hand evicts records that are not committed yet",
            [("core/clock.c",
              """    if (dsq_record_state(record) != DSQ_RECORD_CLEAN) {

@@ -92,6 +92,18 @@ Test(cursor, visits_every_row_in_order_in_chunks)
     cr_assert_leq(dsq_map_records(&tier->map), 10);
 }
 
+Test(cursor, reads_few_rows_for_who_wants_few)
+{
+    seed(1000);
+    open_tier(DSQ_TIER_LAZY, 10);
+    open_all();
+    expect_run(0, 32, "v");
+    cr_assert_eq(fake_calls(store, FAKE_READER_SCAN), 1);
+    expect_run(32, 33, "v");
+    cr_assert_eq(fake_calls(store, FAKE_READER_SCAN), 2);
+    dsq_tier_cursor_close(cursor);
+}
+
 Test(cursor, a_chunk_is_bounded_in_bytes_too)
 {
     char *value = calloc(1, 100001);
@@ -249,13 +261,14 @@ Test(cursor, a_failed_read_can_be_repeated)
     seed(300);
     open_tier(DSQ_TIER_LAZY, 10);
     open_all();
-    expect_run(0, 256, "v");
+    /* Chunks of twice as many rows each. */
+    expect_run(0, 32 + 64 + 128, "v");
     fake_fail(store, FAKE_READER_SCAN, 0, 1, DSQ_ERR_IO);
     cr_assert_str_eq(next(), "error");
     cr_assert_eq(error.status, DSQ_ERR_IO);
     fake_fail(store, FAKE_READER_ACQUIRE, 0, 1, DSQ_ERR_IO);
     cr_assert_str_eq(next(), "error");
-    expect_run(256, 300, "v");
+    expect_run(32 + 64 + 128, 300, "v");
     expect_end();
 }
 

@@ -390,6 +390,34 @@ Test(sqlite_store, takes_a_reader_in_the_way_of_a_checkpoint_for_no_error)
     must_close(store);
 }
 
+Test(sqlite_store, is_not_kept_from_a_checkpoint_by_readers_that_are_idle)
+{
+    struct dsq_store *store = open_default();
+    store_row(store, 1, "a", "1");
+    cr_assert(has_row(store, "a", "1"));
+    cr_assert_eq(store->ops->checkpoint(store, true, &error), DSQ_OK);
+    cr_assert_eq(wal_file_size(), 0);
+    cr_assert(has_row(store, "a", "1"));
+    must_close(store);
+}
+
+Test(sqlite_store, begins_the_wal_anew_though_a_reader_was_busy_during_the_checkpoint)
+{
+    struct dsq_store *store = open_default();
+    store_row(store, 1, "a", "1");
+    struct dsq_reader *reader = acquire(store);
+    struct dsq_bytes value;
+    cr_assert_eq(store->ops->reader_get(reader, text("a"), &value, &error), DSQ_OK);
+    cr_assert_eq(store->ops->checkpoint(store, false, &error), DSQ_OK);
+    store->ops->reader_done(reader);
+    store->ops->reader_release(store, reader);
+    uint64_t before = store->ops->wal_bytes(store);
+    store_row(store, 2, "a", "2");
+    cr_assert_leq(store->ops->wal_bytes(store), before);
+    cr_assert(has_row(store, "a", "2"));
+    must_close(store);
+}
+
 Test(sqlite_store, leaves_one_sound_file_behind)
 {
     struct dsq_store *store = open_default();
