@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "bench/harness.h"
 #include "bench/map_peers.h"
 #include "bench/map_workload.h"
+#include "bench/memory.h"
+#include "bench/report.h"
 #include "stress/options.h"
 #include "stress/verdict.h"
 
-#define MAPS_MAX 12
+#define MAPS_MAX 16
 #define ROUNDS_MAX 64
 #define WORKLOADS_MAX 16
 #define COUNTS_MAX 9 /* numbers of threads: powers of two up to MAP_THREADS_MAX */
@@ -28,8 +28,9 @@ struct bench {
     uint64_t rounds;
     const char *only;
     const char *json;
-    char machine[BENCH_MACHINE_BYTES]; /* before the work loads it */
-    const struct map_ops *maps[MAPS_MAX];
+    struct bench_report *report;
+    struct map_peer maps[MAPS_MAX];
+    double bytes_per_record[MAPS_MAX];
     size_t map_count;
     struct map_inputs inputs;
     double samples[MAPS_MAX][WORKLOADS_MAX][COUNTS_MAX][ROUNDS_MAX];
@@ -46,13 +47,15 @@ static unsigned threads_at(const struct bench *bench, unsigned index)
 static bool is_measured(const struct bench *bench, size_t map, unsigned workload, unsigned index)
 {
     unsigned threads = threads_at(bench, index);
-    bool alone = strcmp(bench->maps[map]->name, MAP_PEER_LIMIT) == 0;
-    return threads == 1 || (threads > 1 && map_workloads[workload].scales && !alone);
+    enum map_sharing sharing = bench->maps[map].sharing;
+    bool may = sharing == MAP_BY_ALL ||
+               (sharing == MAP_BY_ONE_WRITER && map_workload_only_reads(&map_workloads[workload]));
+    return threads == 1 || (threads > 1 && map_workloads[workload].scales && may);
 }
 
 static void map_measure(struct bench *bench, size_t map, uint64_t round)
 {
-    const struct map_ops *ops = bench->maps[map];
+    const struct map_ops *ops = bench->maps[map].ops;
     void *full = map_create(ops);
     for (unsigned i = 0; i < map_workload_count; i++) {
         for (unsigned j = 0; j < COUNTS_MAX && is_measured(bench, map, i, j); j++) {
@@ -68,7 +71,7 @@ static void table_print(struct bench *bench)
 {
     printf("%-*s%8s", NAME_COLUMN, "million a second", "threads");
     for (size_t i = 0; i < bench->map_count; i++) {
-        printf("%*s", MAP_COLUMN, bench->maps[i]->name);
+        printf("%*s", MAP_COLUMN, bench->maps[i].ops->name);
     }
     printf("\n");
     for (unsigned i = 0; i < map_workload_count; i++) {
@@ -82,49 +85,37 @@ static void table_print(struct bench *bench)
             printf("\n");
         }
     }
+    printf("%-*s", NAME_COLUMN + 8, "bytes a record");
     for (size_t i = 0; i < bench->map_count; i++) {
-        printf("work of %s: %016" PRIx64 "\n", bench->maps[i]->name, bench->work[i]);
+        printf("%*.1f", MAP_COLUMN, bench->bytes_per_record[i]);
+    }
+    printf("\n");
+    for (size_t i = 0; i < bench->map_count; i++) {
+        printf("work of %s: %016" PRIx64 "\n", bench->maps[i].ops->name, bench->work[i]);
     }
 }
 
-/* ---- JSON ---- */
-
-static json_t *figure_new(struct bench *bench, size_t map, unsigned workload, unsigned index)
+static void figures_report(struct bench *bench)
 {
-    double *samples = bench->samples[map][workload][index];
-    double median = bench_median(samples, bench->rounds);
-    return json_pack("{s:s, s:s, s:i, s:f, s:f, s:f}", "map", bench->maps[map]->name, "workload",
-                     map_workloads[workload].name, "threads", (int)threads_at(bench, index),
-                     "per_second", median, "lower_quartile", samples[bench->rounds / 4],
-                     "upper_quartile", samples[bench->rounds - 1 - bench->rounds / 4]);
-}
-
-static json_t *figures_new(struct bench *bench)
-{
-    json_t *figures = json_array();
     for (size_t i = 0; i < bench->map_count; i++) {
         for (unsigned j = 0; j < map_workload_count; j++) {
             for (unsigned k = 0; k < COUNTS_MAX && is_measured(bench, i, j, k); k++) {
-                json_array_append_new(figures, figure_new(bench, i, j, k));
+                bench_report_figure(bench->report, bench->maps[i].ops->name, map_workloads[j].name,
+                                    threads_at(bench, k));
+                bench_report_rates(bench->report, bench->samples[i][j][k], bench->rounds);
+                bench_report_number(bench->report, "bytes_per_record", bench->bytes_per_record[i]);
             }
         }
     }
-    return figures;
 }
 
-static bool json_write(struct bench *bench)
+/* ---- memory ---- */
+
+static void memory_measure(struct bench *bench)
 {
-    const struct map_parameters *parameters = &bench->parameters;
-    json_t *report = json_pack(
-        "{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "benchmark", "map", "machine",
-        bench->machine, "parameters", "keys", (json_int_t)parameters->keys, "operations",
-        (json_int_t)parameters->operations, "key_bytes", (json_int_t)parameters->key_bytes,
-        "value_bytes", (json_int_t)parameters->value_bytes, "rounds", (json_int_t)bench->rounds,
-        "seed", (json_int_t)parameters->seed, "figures", figures_new(bench));
-    bool written = report != NULL && json_dump_file(report, bench->json,
-                                                    JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
-    json_decref(report);
-    return written;
+    for (size_t i = 0; i < bench->map_count; i++) {
+        bench->bytes_per_record[i] = map_bytes_per_record(&bench->inputs, bench->maps[i].ops);
+    }
 }
 
 /* ---- the program ---- */
@@ -132,13 +123,13 @@ static bool json_write(struct bench *bench)
 /* All maps, or the one of that name. */
 static void maps_choose(struct bench *bench)
 {
-    const struct map_ops *all[MAPS_MAX] = {&map_dictsqlite, &map_rculfhash};
+    struct map_peer all[MAPS_MAX] = {{&map_dictsqlite, MAP_BY_ALL}, {&map_rculfhash, MAP_BY_ALL}};
     size_t known = 2;
-    for (size_t i = 0; map_peers[i] != NULL && known < MAPS_MAX; i++) {
+    for (size_t i = 0; map_peers[i].ops != NULL && known < MAPS_MAX; i++) {
         all[known++] = map_peers[i];
     }
     for (size_t i = 0; i < known; i++) {
-        if (bench->only == NULL || strcmp(all[i]->name, bench->only) == 0) {
+        if (bench->only == NULL || strcmp(all[i].ops->name, bench->only) == 0) {
             bench->maps[bench->map_count++] = all[i];
         }
     }
@@ -163,15 +154,18 @@ static int bench_run(struct bench *bench)
         fprintf(stderr, "out of memory\n");
         return 2;
     }
+    memory_measure(bench);
     for (uint64_t round = 0; round < bench->rounds; round++) {
         for (size_t i = 0; i < bench->map_count; i++) {
             map_measure(bench, i, round);
         }
     }
     table_print(bench);
-    if (bench->json != NULL && !json_write(bench)) {
-        fprintf(stderr, "cannot write %s\n", bench->json);
-        return 2;
+    if (bench->report != NULL) {
+        figures_report(bench);
+        if (!bench_report_write(bench->report, bench->json)) {
+            return 2;
+        }
     }
     return stress_failed() ? 1 : 0;
 }
@@ -192,15 +186,16 @@ int main(int argc, char **argv)
         {"operations", STRESS_NUMBER, &bench.parameters.operations,
          "of each thread, but for the first puts"},
         {"key-bytes", STRESS_NUMBER, &bench.parameters.key_bytes, "16 to 64"},
-        {"value-bytes", STRESS_NUMBER, &bench.parameters.value_bytes, "1 to 4096"},
+        {"value-bytes", STRESS_NUMBER, &bench.parameters.value_bytes, "1 to 16384"},
         {"threads", STRESS_NUMBER, &bench.parameters.threads, "1, 2, 4 … up to so many"},
         {"rounds", STRESS_NUMBER, &bench.rounds, "of which the medians are taken"},
         {"seed", STRESS_NUMBER, &bench.parameters.seed, "of keys and orders; 0: a fresh one"},
         {"only", STRESS_TEXT, &bench.only, "the name of the one map to measure"},
         {"json", STRESS_TEXT, &bench.json, "a file for the figures"},
     };
-    if (!stress_options_parse(argc, argv, options, sizeof options / sizeof options[0]) ||
-        !is_usable(&bench)) {
+    const size_t option_count = sizeof options / sizeof options[0];
+    char machine[BENCH_MACHINE_BYTES];
+    if (!stress_options_parse(argc, argv, options, option_count) || !is_usable(&bench)) {
         return 2;
     }
     maps_choose(&bench);
@@ -208,9 +203,12 @@ int main(int argc, char **argv)
         return 2;
     }
     stress_seed_choose(&bench.parameters.seed);
-    bench_describe_machine(bench.machine);
-    printf("%s\n", bench.machine);
-    stress_options_print_replay(argv[0], options, sizeof options / sizeof options[0]);
+    bench_describe_machine(machine);
+    printf("%s\n", machine);
+    stress_options_print_replay(argv[0], options, option_count);
+    if (bench.json != NULL) {
+        bench.report = bench_report_new("map", machine, options, option_count);
+    }
     int status = bench_run(&bench);
     map_inputs_free(&bench.inputs);
     return status;

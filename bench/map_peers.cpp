@@ -373,7 +373,7 @@ template <typename Map> struct peer {
 const map_ops std_ops = peer<locked_std>::named("mutex+std");
 #ifdef BENCH_HAVE_ABSL
 const map_ops absl_ops = peer<locked_absl>::named("mutex+absl");
-const map_ops limit_ops = peer<record_set>::named(MAP_PEER_LIMIT);
+const map_ops limit_ops = peer<record_set>::named("no threads");
 #endif
 #ifdef BENCH_HAVE_TBB
 const map_ops tbb_ops = peer<tbb_map>::named("tbb");
@@ -389,19 +389,26 @@ const map_ops scc_ops = peer<scc_map>::named("scc");
 
 } // namespace
 
-const map_ops *const map_peers[] = {
+const map_peer map_peers[] = {
 #ifdef BENCH_HAVE_TBB
-    &tbb_ops,
+    {&tbb_ops, MAP_BY_ALL},
 #endif
 #ifdef BENCH_HAVE_LIBCUCKOO
-    &cuckoo_ops,
+    {&cuckoo_ops, MAP_BY_ALL},
 #endif
 #ifdef BENCH_HAVE_RUST
-    &papaya_ops, &dash_ops,  &scc_ops,
+    {&papaya_ops, MAP_BY_ALL},       {&dash_ops, MAP_BY_ALL}, {&scc_ops, MAP_BY_ALL},
 #endif
-    &std_ops,
+#ifdef BENCH_HAVE_CDS
+    {&map_cds, MAP_BY_ALL},
+#endif
+    {&std_ops, MAP_BY_ALL},
 #ifdef BENCH_HAVE_ABSL
-    &absl_ops,   &limit_ops,
+    {&absl_ops, MAP_BY_ALL},
 #endif
-    nullptr,
+    {&map_ck, MAP_BY_ONE_WRITER},
+#ifdef BENCH_HAVE_ABSL
+    {&limit_ops, MAP_BY_ONE_THREAD},
+#endif
+    {nullptr, MAP_BY_ALL},
 };

@@ -6,6 +6,7 @@
 #include <dictsqlite.h>
 
 #include "bench/harness.h"
+#include "bench/memory.h"
 #include "stress/random.h"
 #include "stress/verdict.h"
 
@@ -41,6 +42,12 @@ const struct map_workload map_workloads[] = {
      .scales = true},
 };
 const unsigned map_workload_count = sizeof map_workloads / sizeof map_workloads[0];
+
+bool map_workload_only_reads(const struct map_workload *workload)
+{
+    return workload->keys != MAP_KEYS_OWN &&
+           workload->inserts + workload->removes + workload->updates == 0;
+}
 
 /* An operation as a word: what it does, whether the key is there, the number of the key. */
 #define KIND_SHIFT 30
@@ -198,9 +205,8 @@ static void prefill(const struct plan *plan, const struct own *own)
 
 /* ---- the measurement ---- */
 
-static void step_run(struct plan *plan, uint32_t step, bool update)
+static void step_run(struct plan *plan, uint32_t step, bool update, struct map_buffer *found)
 {
-    struct map_buffer found;
     enum kind kind = update ? PUT : (enum kind)(step >> KIND_SHIFT);
     uint64_t number = step & KEY_MASK;
     enum map_status status = MAP_OK;
@@ -212,8 +218,8 @@ static void step_run(struct plan *plan, uint32_t step, bool update)
     if (kind == REMOVE) {
         status = plan->ops->remove(plan->map, key_at(plan->inputs, number));
     } else {
-        status = plan->ops->get(plan->map, key_at(plan->inputs, number), &found);
-        plan->sum += status == MAP_OK ? found.data[0] : 1;
+        status = plan->ops->get(plan->map, key_at(plan->inputs, number), found);
+        plan->sum += status == MAP_OK ? found->data[0] : 1;
     }
     if (status != expected) {
         stress_violation("%s: a key that is%s there", plan->ops->name,
@@ -224,11 +230,12 @@ static void step_run(struct plan *plan, uint32_t step, bool update)
 static void plan_run(void *context)
 {
     struct plan *plan = context;
+    struct map_buffer found;
     uint64_t at = 0;
     unsigned percent = 0;
     plan->ops->thread_enter(plan->map);
     for (uint64_t i = 0; i < plan->count; i++) {
-        step_run(plan, plan->steps[at], percent < plan->updates);
+        step_run(plan, plan->steps[at], percent < plan->updates, &found);
         at = at + 1 == plan->period ? 0 : at + 1;
         percent = percent == 99 ? 0 : percent + 1;
     }
@@ -291,6 +298,26 @@ void *map_create(const struct map_ops *ops)
         abort();
     }
     return map;
+}
+
+struct fill {
+    const struct map_inputs *inputs;
+    const struct map_ops *ops;
+};
+
+static void fill_run(void *context)
+{
+    const struct fill *fill = context;
+    const struct plan plan = {
+        .inputs = fill->inputs, .ops = fill->ops, .map = map_create(fill->ops)};
+    const struct own all = {.inserted = fill->inputs->parameters->keys};
+    prefill(&plan, &all);
+}
+
+double map_bytes_per_record(const struct map_inputs *inputs, const struct map_ops *ops)
+{
+    struct fill fill = {inputs, ops};
+    return (double)bench_memory_bytes(fill_run, &fill) / (double)inputs->parameters->keys;
 }
 
 double map_workload_run(const struct map_inputs *inputs, const struct map_workload *workload,

@@ -30,6 +30,9 @@ struct map_workload {
     bool scales;        /* also by more threads than one */
 };
 
+/* Whether it changes no map. */
+bool map_workload_only_reads(const struct map_workload *workload);
+
 extern const struct map_workload map_workloads[];
 extern const unsigned map_workload_count;
 
@@ -67,6 +70,9 @@ void map_inputs_free(struct map_inputs *inputs);
  */
 double map_workload_run(const struct map_inputs *inputs, const struct map_workload *workload,
                         const struct map_ops *ops, void *map, unsigned threads, uint64_t *work);
+
+/* Memory that a map of all keys occupies, a record; before any map is used.  Keys and values are in it. */
+double map_bytes_per_record(const struct map_inputs *inputs, const struct map_ops *ops);
 
 /* A map of that kind, in memory and unbounded. */
 void *map_create(const struct map_ops *ops);

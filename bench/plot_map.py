@@ -21,7 +21,7 @@ COLUMNS = 3
 STYLES = {
     OURS: ("#D55E00", "o"), "papaya": ("#0072B2", "s"), "dashmap": ("#56B4E9", "^"), "scc": ("#009E73", "v"),
     "tbb": ("#CC79A7", "D"), "libcuckoo": ("#E69F00", "P"), "rculfhash": ("#000000", "x"),
-    "mutex+std": ("#999999", "."), "mutex+absl": ("#999999", "+"),
+    "mutex+std": ("#999999", "."), "mutex+absl": ("#999999", "+"), "libcds": ("#F0E442", "*"),
 }
 
 

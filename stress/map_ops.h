@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAP_VALUE_SIZE_MAX 4096
+#define MAP_VALUE_SIZE_MAX 16384
 
 enum map_status {
     MAP_OK,
@@ -42,6 +42,7 @@ struct map_config {
     const char *path;     /* of a map that has a file */
     uint64_t encrypt;     /* 1: with a password, for a map that has such */
     uint64_t queue_bytes; /* that may wait to be stored; 0: few, so that writers have to wait */
+    uint64_t shard_bits; /* of a cache whose user chooses the number of its shards: its logarithm */
 };
 
 struct map_counters {

@@ -25,10 +25,14 @@ SEES_PUBLIC_HEADERS = ("bindings/c", "bindings/python", "examples", "stress", "b
 
 # Foreign headers and the files that may include them.  Tests may look behind the wrappers.
 FOREIGN = (
-    (r"urcu[/.-].*|urcu\.h", ("core/reclaim.*", "stress/map_rculfhash.c", "tests/*")),
-    (r"ck_.*", ("core/mpsc.*", "core/atomic.h", "core/event.*", "bench/queue.c", "tests/*")),
-    (r"xxhash\.h", ("core/hash.c", "stress/map_rculfhash.c", "bench/map_peers.cpp")),
-    (r"jansson\.h", ("stress/history.c", "bench/map.c")),
+    (r"urcu[/.-].*|urcu\.h", ("core/reclaim.*", "stress/map_rculfhash.c", "bench/map_ck.c", "tests/*")),
+    (r"ck_.*", ("core/mpsc.*", "core/atomic.h", "core/event.*", "bench/queue.c", "bench/map_ck.c",
+                "tests/*")),
+    (r"xxhash\.h", ("core/hash.c", "stress/map_rculfhash.c", "bench/map_peers.cpp", "bench/map_ck.c",
+                   "bench/map_cds.cpp")),
+    (r"cds/.*", ("bench/map_cds.cpp",)),
+    (r"rocksdb/.*", ("bench/cache_peers.cpp",)),
+    (r"jansson\.h", ("stress/history.c", "bench/report.c")),
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
                            "persist/sealed_*.c", "persist/sealed_internal.h",
