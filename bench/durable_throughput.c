@@ -53,17 +53,15 @@ static void rates_report(struct rates *rates, const char *store, const char *wor
     char closed[64];
     char name[64];
     struct bench_report *report = parameters->report;
-    snprintf(name, sizeof name, "%s, %u thread%s, batches of %" PRIu64, store, threads,
-             threads == 1 ? "" : "s", batch);
-    printf("%-56s %11.0f %11.0f\n", name, bench_median(rates->written, parameters->rounds),
+    snprintf(name, sizeof name, "%s, batches of %" PRIu64, store, batch);
+    printf("%-40s %7u %12.0f %11.0f\n", name, threads,
+           bench_median(rates->written, parameters->rounds),
            bench_median(rates->with_close, parameters->rounds));
     fflush(stdout);
-    bench_report_figure_of(report, "store", store, workload, threads);
-    bench_report_number(report, "batch", (double)batch);
+    bench_report_figure_of(report, "store", name, workload, threads);
     bench_report_rates(report, rates->written, parameters->rounds);
     snprintf(closed, sizeof closed, "%s, to the end of close", workload);
-    bench_report_figure_of(report, "store", store, closed, threads);
-    bench_report_number(report, "batch", (double)batch);
+    bench_report_figure_of(report, "store", name, closed, threads);
     bench_report_rates(report, rates->with_close, parameters->rounds);
 }
 
@@ -218,7 +216,7 @@ void durable_burst(const struct durable_parameters *parameters)
            " new records; dictsqlite with hot_capacity unbounded, queue_bytes %" PRIu64
            "; SQLite's are made and sorted off the clock\n",
            parameters->records, BURST_QUEUE_BYTES);
-    printf("%-56s %11s %11s\n", "records a second", "written", "with close");
+    printf("%-40s %7s %12s %11s\n", "records a second", "threads", "written", "with close");
     for (uint64_t round = 0; round < parameters->rounds; round++) {
         for (size_t i = 0; i < CONTENDERS; i++) {
             struct timing timing;
@@ -357,7 +355,7 @@ void durable_sustained(const struct durable_parameters *parameters)
         rates_set(&peer, round, parameters->sustained, &timing);
     }
     print_millions(parameters->sustained, ours_ns, peer_ns);
-    printf("%-56s %11s %11s\n", "records a second", "written", "with close");
+    printf("%-40s %7s %12s %11s\n", "records a second", "threads", "written", "with close");
     rates_report(&ours, "dictsqlite", "sustained load", 1, SUSTAINED_BATCH, parameters);
     rates_report(&peer, peer_name(best.shape), "sustained load", 1, best.transaction, parameters);
     printf("x%.2f of SQLite, with close x%.2f\n",

@@ -103,8 +103,8 @@ def run_text(result):
             f"<pre><code>{escape(result.command)}</code></pre>")
 
 
-def caption(panel):
-    """Ours beside the best of the others, in a sentence."""
+def comparison(panel):
+    """Ours beside the best of the others, in a sentence; nothing where there is only one of the two."""
     found = best_other(panel)
     if found is None:
         return ""
@@ -115,17 +115,19 @@ def caption(panel):
     if panel.x_scale == "names":
         where = f" at the {panel.ticks[int(own.x)]}"
     ratio = f", ×{own.y / best.y:.2f}" if best.y else ""
-    return (f"<figcaption>{escape(name)} {escape(show(own.y))}, best of the others {escape(other)} "
-            f"{escape(show(best.y))}{ratio}{escape(where)}.</figcaption>")
+    return f" {name} {show(own.y)}, best of the others {other} {show(best.y)}{ratio}{where}."
+
+
+def better(panel):
+    if panel.x_scale == "bars":
+        return "Longer is better." if panel.higher_is_better else "Shorter is better."
+    return "Higher is better." if panel.higher_is_better else "Lower is better."
 
 
 def panel_figure(panel, identity, drawing):
-    better = "higher" if panel.higher_is_better else "lower"
     svg = drawing(panel, identity) if drawing else ""
-    if panel.x_scale == "bars":
-        better = "longer" if panel.higher_is_better else "shorter"
-    return (f'<figure><h3 id="{identity}-title">{escape(panel.title)} <small>({better} is better)</small></h3>{svg}'
-            f"{caption(panel)}</figure>")
+    return (f'<figure><h3 id="{identity}-title">{escape(panel.title)}</h3>{svg}'
+            f"<figcaption>{better(panel)}{escape(comparison(panel))}</figcaption></figure>")
 
 
 def section_html(section, legend, drawing):
@@ -137,7 +139,7 @@ def section_html(section, legend, drawing):
             f'<div class="panels">{figures}</div>'
             f"<details><summary>Machine, parameters and how to reproduce</summary>"
             f"{''.join(map(run_text, section.results))}</details>"
-            f"<details><summary>All {count} figures</summary>"
+            f"<details><summary>{'All ' if count > 1 else ''}{count} figure{'s' if count > 1 else ''}</summary>"
             f"{''.join(table(result) + curve_tables(result) for result in section.results)}</details></section>")
 
 

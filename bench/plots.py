@@ -26,15 +26,16 @@ OURS_STYLE = ("#D55E00", "o", "-")
 KNOWN = {
     "papaya": ("#0072B2", "s", "-"), "dashmap": ("#56B4E9", "^", "-"), "scc": ("#009E73", "v", "-"),
     "tbb": ("#CC79A7", "D", "-"), "libcuckoo": ("#E69F00", "P", "-"), "rculfhash": (INK, "x", "-"),
-    "mutex+std": ("#999999", ".", "-"), "mutex+absl": ("#999999", "+", "-"), "no threads": (INK, "*", ":"),
+    "mutex+std": ("#888888", "s", ":"), "mutex+absl": ("#888888", "D", "--"), "no threads": (INK, "*", ":"),
     "libcds": ("#0072B2", "X", "--"), "ck_hs": ("#009E73", "<", "--"),
 }
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", INK, "#999999")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", INK, "#888888")
 MARKS, DASHES = ("s", "^", "D", "v", "P", "X", "<"), ("-", "--", ":")
 COLUMNS = 3
 PANEL_INCHES = (4.2, 2.7)
 BAR_INCHES, BAR_MARGIN_INCHES = 0.24, 0.75
 LOGARITHMIC_FROM = 30  # times the least
+FEW_DECADES = 200  # times the least; below it a logarithmic axis gets more marks than powers of ten
 
 
 def styles_of(names):
@@ -124,6 +125,10 @@ def scale_axes(axes, panel):
         axes.xaxis.set_major_formatter(lambda value, _: human(value))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_yscale(panel.y_scale)
+    if panel.y_scale == "log":
+        ys = [point.y for points in panel.series.values() for point in points]
+        few = max(ys) < FEW_DECADES * min(ys)
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if few else (1,)))
     if panel.y_scale == "linear":
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(ticker.MaxNLocator(5))

@@ -4,6 +4,8 @@ import dataclasses
 
 from results import LATENCIES, OURS, size_of
 
+# They show what cannot be beaten: no peers.
+LIMITS = ("no threads", "best possible")
 TABLES, SIZES = ("map",), ("map", "sizes")
 
 
@@ -76,17 +78,15 @@ def distinct_x(series):
     return sorted({point.x for points in series.values() for point in points})
 
 
-def bars(series):
-    """Points at the highest x alone: it has become a part of the title, or there is but one."""
-    last = distinct_x(series)[-1]
-    return {name: [point for point in points if point.x == last] for name, points in series.items()
-            if points[-1].x == last}
+def bars(series, label):
+    """Each one's only point, named with how many threads it was, if more than one."""
+    return {name if points[0].x == 1 else f"{name}, {points[0].x} {label}": points for name, points in series.items()}
 
 
 def over_threads(results, label="threads", sized=False):
     """A panel a workload; bars where there is one number of threads."""
     panels = []
-    for result in results:
+    for result in sorted(results, key=lambda result: [result.parameters.get(name, 0) for name in ("keys", "value_bytes")]):
         rated = [figure for figure in result.figures if "per_second" in figure.numbers]
         common = common_labels(rated)
         extra = [f"{result.parameters[name]:,} {what}" for name, what in (("keys", "keys"), ("value_bytes", "bytes"))
@@ -94,12 +94,10 @@ def over_threads(results, label="threads", sized=False):
         found = group((title_of(figure, common, extra), (figure.name, rate_point(figure, figure.threads)))
                       for figure in rated)
         for title, series in found.items():
-            counts = distinct_x(series)
-            if len(counts) > 1:
+            if any(len(points) > 1 for points in series.values()):
                 panels.append(Panel(title, label, "operations a second", series, "log2"))
             else:
-                title += f", {counts[0]} {label}" if counts[0] > 1 else ""
-                panels.append(Panel(title, "operations a second", "", bars(series), "bars"))
+                panels.append(Panel(title, "operations a second", "", bars(series, label), "bars"))
     return panels
 
 
@@ -173,7 +171,10 @@ def memory(results):
 PLAN = [
     ("threads", TABLES, "The table in memory, by more and more threads",
      "Operations a second of all threads together. A line that rises says that another thread helps; one that is flat "
-     "or falls, that threads stand in each other's way.", lambda results: over_threads(results, sized=True)),
+     "or falls, that threads stand in each other's way. 95/5 and 50/50: so many look-ups and writes in a hundred. "
+     "ReadHeavy, Exchange and RapidGrow: mixes of look-ups, inserts, removals and updates, 98, 10 and 5 % of them "
+     "look-ups. Zipf: a few keys are asked for much more often than the rest. “no threads” is a table without any "
+     "synchronization, which a single thread may use: the limit.", lambda results: over_threads(results, sized=True)),
     ("table-size", SIZES, "The table in memory, small and large",
      "The same work on tables of more and more keys. Small ones fit the caches of the processor.",
      lambda results: over_size(results, "keys", "value_bytes")),
@@ -239,5 +240,6 @@ def best_other(panel):
         return None
     pick = max if panel.higher_is_better else min
     own = pick(ours, key=lambda pair: pair[1].y)
-    others = [pair for pair in last.items() if not pair[0].startswith(OURS) and pair[1].x == own[1].x]
+    others = [pair for pair in last.items() if not pair[0].startswith((OURS, *LIMITS)) and
+              (panel.x_scale == "bars" or pair[1].x == own[1].x)]
     return (own, pick(others, key=lambda pair: pair[1].y)) if others else None
