@@ -16,7 +16,6 @@
 #include "stress/options.h"
 #include "stress/verdict.h"
 
-#define MAPS_MAX 16
 #define ROUNDS_MAX 64
 #define WORKLOADS_MAX 16
 #define COUNTS_MAX 9 /* numbers of threads: powers of two up to MAP_THREADS_MAX */
@@ -29,12 +28,12 @@ struct bench {
     const char *only;
     const char *json;
     struct bench_report *report;
-    struct map_peer maps[MAPS_MAX];
-    double bytes_per_record[MAPS_MAX];
+    struct map_peer maps[MAP_PEERS_MAX];
+    double bytes_per_record[MAP_PEERS_MAX];
     size_t map_count;
     struct map_inputs inputs;
-    double samples[MAPS_MAX][WORKLOADS_MAX][COUNTS_MAX][ROUNDS_MAX];
-    uint64_t work[MAPS_MAX];
+    double samples[MAP_PEERS_MAX][WORKLOADS_MAX][COUNTS_MAX][ROUNDS_MAX];
+    uint64_t work[MAP_PEERS_MAX];
 };
 
 /* The index-th number of threads; 0 behind the last. */
@@ -121,24 +120,6 @@ static void memory_measure(struct bench *bench)
 
 /* ---- the program ---- */
 
-/* All maps, or the one of that name. */
-static void maps_choose(struct bench *bench)
-{
-    struct map_peer all[MAPS_MAX] = {{&map_dictsqlite, MAP_BY_ALL}, {&map_rculfhash, MAP_BY_ALL}};
-    size_t known = 2;
-    for (size_t i = 0; map_peers[i].ops != NULL && known < MAPS_MAX; i++) {
-        all[known++] = map_peers[i];
-    }
-    for (size_t i = 0; i < known; i++) {
-        if (bench->only == NULL || strcmp(all[i].ops->name, bench->only) == 0) {
-            bench->maps[bench->map_count++] = all[i];
-        }
-    }
-    if (bench->map_count == 0) {
-        fprintf(stderr, "no map is called \"%s\"\n", bench->only);
-    }
-}
-
 static bool is_usable(const struct bench *bench)
 {
     const struct map_parameters *p = &bench->parameters;
@@ -191,7 +172,7 @@ int main(int argc, char **argv)
         {"threads", STRESS_NUMBER, &bench.parameters.threads, "1, 2, 4 … up to so many"},
         {"rounds", STRESS_NUMBER, &bench.rounds, "of which the medians are taken"},
         {"seed", STRESS_NUMBER, &bench.parameters.seed, "of keys and orders; 0: a fresh one"},
-        {"only", STRESS_TEXT, &bench.only, "the name of the one map to measure"},
+        {"only", STRESS_TEXT, &bench.only, "the names of the maps to measure, commas between"},
         {"json", STRESS_TEXT, &bench.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];
@@ -199,8 +180,9 @@ int main(int argc, char **argv)
     if (!stress_options_parse(argc, argv, options, option_count) || !is_usable(&bench)) {
         return 2;
     }
-    maps_choose(&bench);
+    bench.map_count = map_peers_choose(bench.only, bench.maps);
     if (bench.map_count == 0) {
+        fprintf(stderr, "no map is called \"%s\"\n", bench.only);
         return 2;
     }
     stress_seed_choose(&bench.parameters.seed);

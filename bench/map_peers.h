@@ -1,4 +1,4 @@
-/* The peers that bench/map.c measures beside those of stress/map_ops.h. */
+/* The maps that bench/map.c and bench/sizes.c measure beside each other. */
 #ifndef DSQ_BENCH_MAP_PEERS_H
 #define DSQ_BENCH_MAP_PEERS_H
 
@@ -20,8 +20,16 @@ struct map_peer {
     enum map_sharing sharing;
 };
 
-/* Ends with one whose ops are NULL. */
+#define MAP_PEERS_MAX 16
+
+/* Those that are neither ours nor rculfhash; ends with one whose ops are NULL. */
 extern const struct map_peer map_peers[];
+
+/*
+ * Ours, rculfhash and the peers, or those of them whose names are in a list with commas between, in our
+ * order: how many there are.  names NULL: all.
+ */
+size_t map_peers_choose(const char *names, struct map_peer chosen[MAP_PEERS_MAX]);
 
 /* Concurrency Kit's ck_hs and libcds's split-ordered list; bench/map_peers.cpp lists those that are built. */
 extern const struct map_ops map_ck;

@@ -64,7 +64,8 @@ struct plan {
     uint64_t period; /* steps, after which they begin again */
     uint64_t count;  /* operations */
     unsigned updates;
-    uint64_t sum; /* of the first bytes read: what was read is used */
+    struct bench_latency *latency; /* NULL: operations are not timed */
+    uint64_t sum;                  /* of the first bytes read: what was read is used */
 };
 
 /* ---- inputs ---- */
@@ -227,6 +228,13 @@ static void step_run(struct plan *plan, uint32_t step, bool update, struct map_b
     }
 }
 
+static void step_time(struct plan *plan, uint32_t step, bool update, struct map_buffer *found)
+{
+    uint64_t before = dsq_now_ns();
+    step_run(plan, step, update, found);
+    bench_latency_add(plan->latency, dsq_now_ns() - before);
+}
+
 static void plan_run(void *context)
 {
     struct plan *plan = context;
@@ -235,7 +243,12 @@ static void plan_run(void *context)
     unsigned percent = 0;
     plan->ops->thread_enter(plan->map);
     for (uint64_t i = 0; i < plan->count; i++) {
-        step_run(plan, plan->steps[at], percent < plan->updates, &found);
+        bool update = percent < plan->updates;
+        if (plan->latency != NULL) {
+            step_time(plan, plan->steps[at], update, &found);
+        } else {
+            step_run(plan, plan->steps[at], update, &found);
+        }
         at = at + 1 == plan->period ? 0 : at + 1;
         percent = percent == 99 ? 0 : percent + 1;
     }
@@ -342,4 +355,25 @@ double map_workload_run(const struct map_inputs *inputs, const struct map_worklo
         ops->destroy(target);
     }
     return (double)operations * 1e9 / (double)elapsed_ns;
+}
+
+void map_workload_time(const struct map_inputs *inputs, const struct map_workload *workload,
+                       const struct map_ops *ops, void *map, struct bench_latency *latency)
+{
+    struct plan plan = {.inputs = inputs, .ops = ops, .map = map, .latency = latency};
+    plan_make(&plan, workload, 0, 1);
+    bench_run_threads(1, plan_run, &plan, sizeof plan);
+    if (owns_steps(workload)) {
+        free(plan.steps);
+    }
+}
+
+const struct map_workload *map_workload_find(const char *name)
+{
+    for (unsigned i = 0; i < map_workload_count; i++) {
+        if (strcmp(map_workloads[i].name, name) == 0) {
+            return &map_workloads[i];
+        }
+    }
+    return NULL;
 }

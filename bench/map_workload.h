@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bench/latency.h"
 #include "stress/map_ops.h"
 
 enum map_keys {
@@ -32,6 +33,9 @@ struct map_workload {
 
 /* Whether it changes no map. */
 bool map_workload_only_reads(const struct map_workload *workload);
+
+/* NULL if none has that name. */
+const struct map_workload *map_workload_find(const char *name);
 
 extern const struct map_workload map_workloads[];
 extern const unsigned map_workload_count;
@@ -70,6 +74,10 @@ void map_inputs_free(struct map_inputs *inputs);
  */
 double map_workload_run(const struct map_inputs *inputs, const struct map_workload *workload,
                         const struct map_ops *ops, void *map, unsigned threads, uint64_t *work);
+
+/* Adds the latency of each operation of a single thread, on a full map; reading the clock is in it. */
+void map_workload_time(const struct map_inputs *inputs, const struct map_workload *workload,
+                       const struct map_ops *ops, void *map, struct bench_latency *latency);
 
 /* Memory that a map of all keys occupies, a record; before any map is used.  Keys and values are in it. */
 double map_bytes_per_record(const struct map_inputs *inputs, const struct map_ops *ops);

@@ -132,8 +132,11 @@ void stress_options_print_replay(const char *program, const struct stress_option
         if (options[i].kind == STRESS_TEXT && *(const char **)options[i].target == NULL) {
             continue;
         }
-        printf(" --%s ", options[i].name);
+        bool quoted = options[i].kind == STRESS_TEXT &&
+                      strchr(*(const char **)options[i].target, ' ') != NULL;
+        printf(" --%s %s", options[i].name, quoted ? "'" : "");
         value_print(stdout, &options[i]);
+        fputs(quoted ? "'" : "", stdout);
     }
     printf("\n");
     fflush(stdout);

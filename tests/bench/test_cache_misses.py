@@ -1,0 +1,38 @@
+"""bench/cache_misses.py counts what it says, on tables of which that is known.
+
+    test_cache_misses.py SCRIPT SIZES
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SIZES = sys.argv.pop()
+SCRIPT = sys.argv.pop()
+FEW, MANY = 64, 20000
+# Holds a table of FEW keys, and not one of MANY.
+FIRST_LEVEL = "32768,8,64"
+
+
+class CacheMisses(unittest.TestCase):
+    def test_a_table_that_fits_the_cache_misses_nothing_and_a_larger_one_does(self):
+        if shutil.which("valgrind") is None:
+            self.skipTest("valgrind is not installed")
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder, "report.json")
+            subprocess.run(
+                [sys.executable, "-B", SCRIPT, SIZES, "--maps", "dictsqlite", "--keys", f"{FEW},{MANY}",
+                 "--look-ups", "2000", "--d1", FIRST_LEVEL, "--json", str(report)], check=True)
+            few, many = json.loads(report.read_text(encoding="utf-8"))["figures"]
+        self.assertLess(few["first_level"], 0.1)
+        # The slots, and the record behind them.
+        self.assertGreater(many["first_level"], 2)
+        self.assertLess(many["last_level"], 0.1)
+
+
+if __name__ == "__main__":
+    unittest.main()
