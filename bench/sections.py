@@ -50,7 +50,8 @@ def rate_point(figure, x):
 def title_of(figure, without=(), extra=()):
     """The workload, then what else tells a figure from its neighbours."""
     parts = [figure.labels.get("workload", "")]
-    parts += [text for key, text in figure.labels.items() if key not in ("workload", *without)]
+    parts += [f"beside {text}" if key == "beside" else text for key, text in figure.labels.items()
+              if key not in ("workload", *without)]
     return ", ".join([part for part in (*parts, *extra) if part])
 
 
@@ -64,14 +65,12 @@ def common_labels(figures):
 
 
 def group(pairs):
-    """Pairs of a title and (name, point) as title -> name -> points, the points in the order of x."""
+    """Pairs of a title and (name, point) as title -> name -> points in the order of x; the first of each x counts."""
     panels = {}
     for title, (name, point) in pairs:
-        panels.setdefault(title, {}).setdefault(name, []).append(point)
-    for series in panels.values():
-        for points in series.values():
-            points.sort(key=lambda point: point.x)
-    return panels
+        panels.setdefault(title, {}).setdefault(name, {}).setdefault(point.x, point)
+    return {title: {name: [points[x] for x in sorted(points)] for name, points in series.items()}
+            for title, series in panels.items()}
 
 
 def distinct_x(series):
@@ -104,13 +103,19 @@ def over_threads(results, label="threads", sized=False):
 def over_size(results, name, other):
     """A panel a workload, number of threads, and size of the other kind that was measured at several sizes."""
     figures = [(result, figure) for result in results for figure in result.figures if "per_second" in figure.numbers]
+    # bench/sizes measures its workloads on more sizes than bench/map does: no line mixes the two.
+    own = {figure.labels.get("workload") for result, figure in figures if result.benchmark == "sizes"}
+    figures = [(result, figure) for result, figure in figures if result.benchmark == "sizes" or figure.threads > 1
+               or figure.labels.get("workload") not in own]
     most = max((figure.threads for _, figure in figures), default=1)
+    varies = len({size_of(result, figure, "key_bytes") for result, figure in figures}) > 1
     pairs = []
     for result, figure in figures:
-        size, fixed = size_of(result, figure, name), size_of(result, figure, other)
+        size, fixed, key_bytes = (size_of(result, figure, each) for each in (name, other, "key_bytes"))
         if size is not None and figure.threads in (1, most):
             extra = [f"{figure.threads} thread{'s' if figure.threads > 1 else ''}",
-                     f"{fixed:,} {'keys' if other == 'keys' else 'bytes'}" if fixed is not None else ""]
+                     f"{fixed:,} {'keys' if other == 'keys' else 'bytes'}" if fixed is not None else "",
+                     f"keys of {key_bytes} bytes" if varies else ""]
             pairs.append((title_of(figure, extra=extra), (figure.name, rate_point(figure, size))))
     label = "keys in the table" if name == "keys" else "bytes of a value"
     return [Panel(title, label, "operations a second", series, "log") for title, series in group(pairs).items()
