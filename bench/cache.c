@@ -162,15 +162,37 @@ static void *cache_create(const struct parameters *parameters, const struct map_
     return cache;
 }
 
-/* With the most frequent keys, the most frequent last. */
+/* The first number from `number` on that has no divisor with `count` in common. */
+static uint64_t coprime_above(uint64_t number, uint64_t count)
+{
+    for (;; number++) {
+        uint64_t a = number;
+        uint64_t b = count;
+        while (b != 0) {
+            uint64_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1) {
+            return number;
+        }
+    }
+}
+
+/*
+ * With the most frequent keys, in steps that meet each of them once and leave no two of them side by side
+ * in memory.
+ */
 static void cache_fill(const struct parameters *parameters, const struct map_ops *ops, void *cache)
 {
     struct lane lane = {.parameters = parameters, .ops = ops, .cache = cache};
+    uint64_t count = parameters->capacity;
+    uint64_t step = coprime_above(count / 8 * 5, count);
     char value[MAP_VALUE_SIZE_MAX] = "";
     char key[BENCH_KEY_BYTES];
     ops->thread_enter(cache);
-    for (uint64_t i = parameters->capacity; i-- > 0;) {
-        bench_key(i, key);
+    for (uint64_t i = 0; i < count; i++) {
+        bench_key(i * step % count, key);
         insert(&lane, key, value);
     }
     ops->thread_exit(cache);

@@ -5,10 +5,12 @@
 For each map and size of the table it runs look-ups and twice as many of them: their difference is look-ups
 alone, without what it takes to fill the table.  (Ours hashes with a fresh secret each time, so filling is
 never quite the same: the larger the table, the more look-ups it takes for figures that repeat.)  Cachegrind models a first-level and a last-level cache
-with least-recently-used lines, without a prefetcher; by default they are this machine's.
+with least-recently-used lines, without a prefetcher; by default they are this machine's as its kernel
+describes them, which on a virtual machine need not be what the processor says to cachegrind.
 """
 
 import argparse
+import glob
 import json
 import os
 import subprocess
@@ -16,6 +18,18 @@ import sys
 import tempfile
 
 COUNTERS = {"instructions": ("Ir",), "first_level": ("D1mr", "D1mw"), "last_level": ("DLmr", "DLmw")}
+
+
+def this_machines(level):
+    """Its data cache as cachegrind wants it, size, ways and bytes a line; None if the kernel does not say."""
+    for folder in sorted(glob.glob("/sys/devices/system/cpu/cpu0/cache/index*"), reverse=level != 1):
+        def field(name, folder=folder):
+            with open(os.path.join(folder, name), encoding="ascii") as file:
+                return file.read().strip()
+        if field("type") != "Instruction" and level in (int(field("level")), None):
+            size = int(field("size").removesuffix("K")) * 1024
+            return f"{size},{field('ways_of_associativity')},{field('coherency_line_size')}"
+    return None
 
 
 def summary(lines):
@@ -64,12 +78,12 @@ def main():
     parser.add_argument("--keys", default="10000,100000,1000000")
     parser.add_argument("--workload", default="get, found", help="a workload of bench/map that only reads")
     parser.add_argument("--look-ups", type=int, default=500000)
-    parser.add_argument("--d1", help="size, associativity and bytes a line of the first-level data cache")
-    parser.add_argument("--ll", help="the same of the last level")
+    parser.add_argument("--d1", default=this_machines(1), help="size, associativity and bytes a line of the first-level data cache")
+    parser.add_argument("--ll", default=this_machines(None), help="the same of the last level")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="a file for the figures")
     args = parser.parse_args()
-    print(f"a look-up, {args.workload}")
+    print(f"a look-up, {args.workload}; caches of {args.d1} and {args.ll}")
     print(f"{'map':<12}{'keys':>10}{'instructions':>14}{'D1 misses':>14}{'LL misses':>14}")
     figures = measure(args)
     if args.json:

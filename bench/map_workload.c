@@ -14,7 +14,7 @@
 
 /* The last three are the mixes of conc-map-bench. */
 const struct map_workload map_workloads[] = {
-    {.name = "put, new keys", .keys = MAP_KEYS_ONCE, .inserts = 100},
+    {.name = "put, new keys", .keys = MAP_KEYS_NEW, .inserts = 100},
     {.name = "get, found", .keys = MAP_KEYS_ONCE, .scales = true},
     {.name = "get, absent", .keys = MAP_KEYS_ABSENT, .scales = true},
     {.name = "put, over", .keys = MAP_KEYS_ONCE, .updates = 100, .scales = true},
@@ -88,6 +88,13 @@ static void make_keys(const struct map_inputs *inputs)
     }
 }
 
+static void make_order(const struct map_inputs *inputs)
+{
+    for (uint64_t i = 0; i < inputs->parameters->keys; i++) {
+        inputs->in_order[i] = (uint32_t)i | THERE;
+    }
+}
+
 static void make_once(const struct map_inputs *inputs, struct stress_random *random)
 {
     for (uint64_t i = 0; i < inputs->parameters->keys; i++) {
@@ -104,13 +111,16 @@ bool map_inputs_make(struct map_inputs *inputs, const struct map_parameters *par
     *inputs = (struct map_inputs){
         .parameters = parameters,
         .keys = malloc(2 * parameters->keys * parameters->key_bytes),
+        .in_order = malloc(parameters->keys * sizeof(uint32_t)),
         .once = malloc(parameters->keys * sizeof(uint32_t)),
         .zipf = calloc(parameters->threads, sizeof(uint32_t *)),
     };
-    if (inputs->keys == NULL || inputs->once == NULL || inputs->zipf == NULL) {
+    if (inputs->keys == NULL || inputs->in_order == NULL || inputs->once == NULL ||
+        inputs->zipf == NULL) {
         return false;
     }
     make_keys(inputs);
+    make_order(inputs);
     make_once(inputs, &random);
     bench_zipf_init(&zipf, parameters->keys, ZIPF_EXPONENT);
     for (uint64_t i = 0; i < parameters->threads; i++) {
@@ -132,6 +142,7 @@ void map_inputs_free(struct map_inputs *inputs)
     }
     free(inputs->zipf);
     free(inputs->once);
+    free(inputs->in_order);
     free(inputs->keys);
 }
 
@@ -259,9 +270,11 @@ static void plan_shared(struct plan *plan, const struct map_workload *workload, 
 {
     const struct map_inputs *inputs = plan->inputs;
     const struct map_parameters *parameters = inputs->parameters;
-    plan->steps = workload->keys == MAP_KEYS_ZIPF ? inputs->zipf[thread] : inputs->once;
-    plan->period = workload->keys == MAP_KEYS_ZIPF ? parameters->operations : parameters->keys;
-    plan->count = workload->inserts == 100 ? parameters->keys : parameters->operations;
+    bool zipf = workload->keys == MAP_KEYS_ZIPF;
+    bool fills = workload->keys == MAP_KEYS_NEW;
+    plan->steps = zipf ? inputs->zipf[thread] : fills ? inputs->in_order : inputs->once;
+    plan->period = zipf ? parameters->operations : parameters->keys;
+    plan->count = fills ? parameters->keys : parameters->operations;
     plan->updates = workload->inserts + workload->updates;
 }
 

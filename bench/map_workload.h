@@ -12,6 +12,7 @@
 #include "stress/map_ops.h"
 
 enum map_keys {
+    MAP_KEYS_NEW,    /* each key once, in their order, into an empty map */
     MAP_KEYS_ONCE,   /* each key once in a shuffled order, then again; the map holds them all */
     MAP_KEYS_ABSENT, /* the same of keys that the map does not hold */
     MAP_KEYS_ZIPF,   /* of those that it holds, by Zipf's law */
@@ -60,6 +61,8 @@ struct map_parameters {
 struct map_inputs {
     const struct map_parameters *parameters;
     unsigned char *keys; /* those in the map, then as many that are not, key_bytes each */
+    uint32_t *
+        in_order; /* as a map is filled: not as keys are looked up, or records would lie in that order */
     uint32_t *once;
     uint32_t **zipf; /* by thread */
 };
