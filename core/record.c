@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+/* What the fields hold; keys have at most 64 KiB. */
+#define KEY_SIZE_MASK ((UINT32_C(1) << 24) - 1)
+#define KIND_MASK ((UINT32_C(1) << 7) - 1)
+
 /* Table slots keep 48 bits of address; malloc aligns to 16, which leaves four mark bits. */
 static bool address_fits(uintptr_t address)
 {
@@ -27,8 +31,7 @@ bool dsq_record_is_reusable(const struct dsq_record *record, size_t wanted)
     (void)wanted;
     return false;
 #else
-    return (record->flags & DSQ_RECORD_EXTERNAL) == 0 &&
-           capacity((size_t)record->key_size + record->value_size) == wanted;
+    return !record->external && capacity((size_t)record->key_size + record->value_size) == wanted;
 #endif
 }
 
@@ -51,7 +54,8 @@ static void init_header(struct dsq_record *record, enum dsq_record_kind kind,
     atomic_init(&record->refs, refs);
     atomic_init(&record->state, (uint8_t)state);
     atomic_init(&record->clock, DSQ_CLOCK_INITIAL);
-    record->kind = (uint8_t)kind;
+    atomic_init(&record->note, 0);
+    record->kind = (unsigned)kind & KIND_MASK;
 }
 
 static void copy_bytes(unsigned char *to, struct dsq_bytes from)
@@ -70,8 +74,8 @@ static struct dsq_record *new_external(struct dsq_record *memory, struct dsq_byt
     if (record == NULL) {
         return NULL;
     }
-    record->flags = DSQ_RECORD_EXTERNAL;
-    record->key_size = (uint32_t)key.size;
+    record->external = true;
+    record->key_size = (uint32_t)key.size & KEY_SIZE_MASK;
     record->value_size = (uint32_t)value_size;
     memcpy(record->payload, &value, sizeof value);
     copy_bytes(record->payload + sizeof value, key);
@@ -86,8 +90,8 @@ static struct dsq_record *new_inline(struct dsq_record *memory, struct dsq_bytes
     if (record == NULL) {
         return NULL;
     }
-    record->flags = 0;
-    record->key_size = (uint32_t)key.size;
+    record->external = false;
+    record->key_size = (uint32_t)key.size & KEY_SIZE_MASK;
     record->value_size = (uint32_t)value.size;
     copy_bytes(record->payload, key);
     copy_bytes(record->payload + key.size, value);
@@ -140,7 +144,7 @@ struct dsq_record *dsq_record_renew(struct dsq_record *failed, uint32_t refs)
 {
     struct dsq_bytes key = dsq_record_key(failed);
     struct dsq_bytes value = dsq_record_value(failed);
-    bool external = (failed->flags & DSQ_RECORD_EXTERNAL) != 0;
+    bool external = failed->external;
     struct dsq_record *fresh =
         external ? new_external(NULL, key, (unsigned char *)value.data, value.size)
                  : new_inline(NULL, key, value);
@@ -159,7 +163,7 @@ struct dsq_record *dsq_record_renew(struct dsq_record *failed, uint32_t refs)
 
 void dsq_record_free(struct dsq_record *record)
 {
-    if ((record->flags & DSQ_RECORD_EXTERNAL) != 0) {
+    if (record->external) {
         free((void *)dsq_record_value(record).data);
     }
     free(record);

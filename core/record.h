@@ -7,12 +7,11 @@
  *     8   hash        of the key, whole, so that moving to another table never hashes again
  *     16  refs        see below
  *     20  value_size
- *     24  key_size
- *     28  state       enum dsq_record_state
- *     29  clock       0..3, the use counter of the CLOCK hand
- *     30  kind        enum dsq_record_kind
- *     31  flags
- *     32  payload     key, value; or a pointer to the value, key (DSQ_RECORD_EXTERNAL)
+ *     24  key_size, kind (enum dsq_record_kind), external
+ *     28  note        of whoever looks at the record, 0 at birth; see dsq_peek_noted
+ *     30  state       enum dsq_record_state
+ *     31  clock       0..3, the use counter of the CLOCK hand
+ *     32  payload     key, value; or a pointer to the value, key (external)
  *
  * A value larger than DSQ_INLINE_VALUE_MAX lies in an allocation of its own, so that a write that
  * has to be tried again with a fresh record takes it over instead of copying it.
@@ -70,8 +69,6 @@ enum dsq_record_kind {
     DSQ_ITEM_MARKER, /* queue entry of a flush; its value is a notice or empty, never in the table */
 };
 
-#define DSQ_RECORD_EXTERNAL 0x01
-
 #define DSQ_INLINE_VALUE_MAX 4096
 #define DSQ_CLOCK_MAX 3
 #define DSQ_CLOCK_INITIAL 1
@@ -81,11 +78,12 @@ struct dsq_record {
     uint64_t hash;
     _Atomic uint32_t refs;
     uint32_t value_size;
-    uint32_t key_size;
+    uint32_t key_size : 24;
+    uint32_t kind : 7;
+    uint32_t external : 1;
+    _Atomic uint16_t note;
     _Atomic uint8_t state;
     _Atomic uint8_t clock;
-    uint8_t kind;
-    uint8_t flags;
     unsigned char payload[];
 };
 
@@ -136,13 +134,13 @@ static inline uint64_t dsq_record_bytes(const struct dsq_record *record)
 
 static inline struct dsq_bytes dsq_record_key(const struct dsq_record *record)
 {
-    size_t offset = (record->flags & DSQ_RECORD_EXTERNAL) != 0 ? sizeof(void *) : 0;
+    size_t offset = record->external ? sizeof(void *) : 0;
     return (struct dsq_bytes){record->payload + offset, record->key_size};
 }
 
 static inline struct dsq_bytes dsq_record_value(const struct dsq_record *record)
 {
-    if ((record->flags & DSQ_RECORD_EXTERNAL) != 0) {
+    if (record->external) {
         void *value;
         memcpy(&value, record->payload, sizeof value);
         return (struct dsq_bytes){value, record->value_size};

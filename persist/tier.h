@@ -134,20 +134,20 @@ void dsq_tier_abandon(struct dsq_tier *tier);
 void dsq_tier_leave_to_parent(struct dsq_tier *tier);
 
 /*
- * Answers from the hot tier alone: DSQ_OK after calling the visitor (may be NULL) with the value,
- * inside a critical section; DSQ_ABSENT; DSQ_WOULD_BLOCK.  Lock-free.
+ * Answers from the hot tier alone, inside a critical section of the caller's: DSQ_OK with the key's value
+ * in *record, good until the end of the section; DSQ_ABSENT; DSQ_WOULD_BLOCK.  Lock-free.
  */
-typedef void (*dsq_value_visitor)(void *context, const void *value, size_t value_size);
-int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor visitor,
-                  void *context);
+int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record);
 
 /*
- * dsq_tier_peek for many keys at once: statuses[i] is its status for keys[i], and the visitor is told
- * first + i.
+ * dsq_tier_peek for up to DSQ_TIER_RUN_KEYS keys at once: statuses[i] is its status for keys[i], with
+ * records[i].
  */
-typedef void (*dsq_values_visitor)(void *context, size_t i, const void *value, size_t value_size);
 void dsq_tier_peek_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
-                        size_t first, dsq_values_visitor visitor, void *context, int *statuses);
+                        struct dsq_record **records, int *statuses);
+
+/* Keys a run: more misses than a core can have under way, few enough to stay in its first cache. */
+#define DSQ_TIER_RUN_KEYS 32
 
 /*
  * dsq_tier_pin for many keys at once, each by itself: statuses[i] is DSQ_OK with records[i], or

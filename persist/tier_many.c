@@ -7,8 +7,7 @@
 #include "core/error.h"
 #include "persist/tier_internal.h"
 
-/* Keys a run: more misses than a core can have under way, few enough to stay in its first cache. */
-#define RUN_KEYS 32
+#define RUN_KEYS DSQ_TIER_RUN_KEYS
 
 static void hash_keys(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
                       uint64_t *hashes)
@@ -18,40 +17,17 @@ static void hash_keys(struct dsq_tier *tier, const struct dsq_bytes *keys, size_
     }
 }
 
-/* What the hot tier has of a run of keys, shown to the visitor; how many it answers. */
-static size_t peek_run(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
-                       size_t first, dsq_values_visitor visitor, void *context, int *statuses)
+void dsq_tier_peek_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
+                        struct dsq_record **records, int *statuses)
 {
     uint64_t hashes[RUN_KEYS];
     size_t answered = 0;
 
-    dsq_read_lock();
     hash_keys(tier, keys, count, hashes);
     tier_prefetch(tier, hashes, count);
     for (size_t i = 0; i < count; i++) {
-        struct dsq_record *record;
-
-        statuses[i] = tier_glance(tier, hashes[i], keys[i], &record);
+        statuses[i] = tier_glance(tier, hashes[i], keys[i], &records[i]);
         answered += statuses[i] != DSQ_WOULD_BLOCK;
-        if (statuses[i] == DSQ_OK) {
-            struct dsq_bytes value = dsq_record_value(record);
-
-            visitor(context, first + i, value.data, value.size);
-        }
-    }
-    dsq_read_unlock();
-    return answered;
-}
-
-void dsq_tier_peek_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
-                        size_t first, dsq_values_visitor visitor, void *context, int *statuses)
-{
-    size_t answered = 0;
-
-    for (size_t i = 0; i < count; i += RUN_KEYS) {
-        size_t run = count - i < RUN_KEYS ? count - i : RUN_KEYS;
-
-        answered += peek_run(tier, keys + i, run, first + i, visitor, context, statuses + i);
     }
     tier_count_hits(tier, answered);
 }

@@ -2,21 +2,10 @@
 #include "core/error.h"
 #include "persist/tier_internal.h"
 
-int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, dsq_value_visitor visitor,
-                  void *context)
+int dsq_tier_peek(struct dsq_tier *tier, struct dsq_bytes key, struct dsq_record **record)
 {
-    uint64_t hash = dsq_hash(&tier->secret, key);
-    struct dsq_record *record;
-    int status;
+    int status = tier_glance(tier, dsq_hash(&tier->secret, key), key, record);
 
-    dsq_read_lock();
-    status = tier_glance(tier, hash, key, &record);
-    if (status == DSQ_OK && visitor != NULL) {
-        struct dsq_bytes value = dsq_record_value(record);
-
-        visitor(context, value.data, value.size);
-    }
-    dsq_read_unlock();
     if (status != DSQ_WOULD_BLOCK) {
         tier_count_hits(tier, 1);
     }

@@ -333,12 +333,33 @@ typedef void (*dsq_visitor)(void *context, const void *value, size_t value_size)
 DSQ_API int dsq_peek(dsq_db *db, const void *key, size_t key_size, dsq_visitor visitor,
                      void *context);
 
+/* What a noting visitor sees. */
+struct dsq_peeked {
+    const void *data;
+    size_t size;
+    const void *record; /* whose value it is: not to be followed, only compared */
+    uint32_t spread;    /* bits of the key's hash */
+    uint16_t note;      /* that was left with the record; 0: none */
+};
+
 /*
- * dsq_peek for many keys, with the memory fetched as by dsq_multi_get: statuses[i] is what dsq_peek
- * would return for keys[i], and the visitor, which must be given, is told i.  Returns DSQ_OK; a key
- * that is invalid or too long refuses the whole call.
+ * dsq_peek for those who keep something of their own for values that are asked for again and again, the objects
+ * of an interpreter for instance: the visitor, which must be given, returns the note that is
+ * to stay with the record, peeked->note for no change.  Records that exist at the same time differ in
+ * `record`; one that takes the address of an earlier one has no note.  So a note, say the index of an
+ * entry that has the record and the object, is true if the entry has that record.
+ * Notes are the caller's to order: no two threads may be in such a call with one handle.
  */
-typedef void (*dsq_multi_visitor)(void *context, size_t i, const void *value, size_t value_size);
+typedef uint16_t (*dsq_noting_visitor)(void *context, const struct dsq_peeked *peeked);
+DSQ_API int dsq_peek_noted(dsq_db *db, const void *key, size_t key_size, dsq_noting_visitor visitor,
+                           void *context);
+
+/*
+ * dsq_peek_noted for many keys, with the memory fetched as by dsq_multi_get: statuses[i] is what dsq_peek
+ * would return for keys[i], and the visitor is told i.  Returns DSQ_OK; a key that is invalid or too
+ * long refuses the whole call.  Where no visitor changes a note, threads may call it at the same time.
+ */
+typedef uint16_t (*dsq_multi_visitor)(void *context, size_t i, const struct dsq_peeked *peeked);
 DSQ_API DSQ_MUST_CHECK int dsq_multi_peek(dsq_db *db, const struct dsq_key *keys, size_t count,
                                           dsq_multi_visitor visitor, void *context, int *statuses);
 

@@ -104,13 +104,60 @@ void dsq_view_release(dsq_db *db, struct dsq_view *view)
 int dsq_peek(dsq_db *db, const void *key, size_t key_size, dsq_visitor visitor, void *context)
 {
     struct dsq_bytes bytes = {key, key_size};
+    struct dsq_record *record;
     struct dsq_error error;
     int status = dsq_handle_enter_with_key(db, bytes, &error);
 
-    if (status == DSQ_OK) {
-        return dsq_tier_peek(db->tier, bytes, visitor, context);
+    if (status != DSQ_OK) {
+        return dsq_handle_leave(db, status, &error);
     }
-    return dsq_handle_leave(db, status, &error);
+    dsq_read_lock();
+    status = dsq_tier_peek(db->tier, bytes, &record);
+    if (status == DSQ_OK && visitor != NULL) {
+        struct dsq_bytes value = dsq_record_value(record);
+
+        visitor(context, value.data, value.size);
+    }
+    dsq_read_unlock();
+    return status;
+}
+
+static struct dsq_peeked peeked_of(const struct dsq_record *record)
+{
+    struct dsq_bytes value = dsq_record_value(record);
+
+    /* Relaxed: the caller lets one thread at a time look and note. */
+    return (struct dsq_peeked){value.data, value.size, record, (uint32_t)record->hash,
+                               dsq_load_relaxed(&record->note)};
+}
+
+static void note(struct dsq_record *record, const struct dsq_peeked *peeked, uint16_t noted)
+{
+    if (noted != peeked->note) {
+        dsq_store_relaxed(&record->note, noted);
+    }
+}
+
+int dsq_peek_noted(dsq_db *db, const void *key, size_t key_size, dsq_noting_visitor visitor,
+                   void *context)
+{
+    struct dsq_bytes bytes = {key, key_size};
+    struct dsq_record *record;
+    struct dsq_error error;
+    int status = dsq_handle_enter_with_key(db, bytes, &error);
+
+    if (status != DSQ_OK || visitor == NULL) {
+        return status != DSQ_OK ? dsq_handle_leave(db, status, &error) : DSQ_ERR_INVALID;
+    }
+    dsq_read_lock();
+    status = dsq_tier_peek(db->tier, bytes, &record);
+    if (status == DSQ_OK) {
+        struct dsq_peeked peeked = peeked_of(record);
+
+        note(record, &peeked, visitor(context, &peeked));
+    }
+    dsq_read_unlock();
+    return status;
 }
 
 /* Keys a run: what is kept of them lies on the stack. */
@@ -167,6 +214,26 @@ static void take_keys(const struct dsq_key *keys, size_t count, struct dsq_bytes
     }
 }
 
+/* One run of dsq_multi_peek: the first of the keys is number `first` to the visitor. */
+static void peek_run(dsq_db *db, const struct dsq_key *keys, size_t count, size_t first,
+                     dsq_multi_visitor visitor, void *context, int *statuses)
+{
+    struct dsq_bytes taken[DSQ_TIER_RUN_KEYS];
+    struct dsq_record *records[DSQ_TIER_RUN_KEYS];
+
+    take_keys(keys, count, taken);
+    dsq_read_lock();
+    dsq_tier_peek_many(db->tier, taken, count, records, statuses);
+    for (size_t i = 0; i < count; i++) {
+        if (statuses[i] == DSQ_OK) {
+            struct dsq_peeked peeked = peeked_of(records[i]);
+
+            note(records[i], &peeked, visitor(context, first + i, &peeked));
+        }
+    }
+    dsq_read_unlock();
+}
+
 int dsq_multi_peek(dsq_db *db, const struct dsq_key *keys, size_t count, dsq_multi_visitor visitor,
                    void *context, int *statuses)
 {
@@ -176,12 +243,10 @@ int dsq_multi_peek(dsq_db *db, const struct dsq_key *keys, size_t count, dsq_mul
     if (count != 0 && (visitor == NULL || statuses == NULL)) {
         return DSQ_ERR_INVALID;
     }
-    for (size_t i = 0; status == DSQ_OK && i < count; i += MULTI_KEYS) {
-        struct dsq_bytes taken[MULTI_KEYS];
-        size_t run = count - i < MULTI_KEYS ? count - i : MULTI_KEYS;
+    for (size_t i = 0; status == DSQ_OK && i < count; i += DSQ_TIER_RUN_KEYS) {
+        size_t run = count - i < DSQ_TIER_RUN_KEYS ? count - i : DSQ_TIER_RUN_KEYS;
 
-        take_keys(keys + i, run, taken);
-        dsq_tier_peek_many(db->tier, taken, run, i, visitor, context, statuses + i);
+        peek_run(db, keys + i, run, i, visitor, context, statuses + i);
     }
     return dsq_handle_leave(db, status, &error);
 }

@@ -4,18 +4,21 @@
 
 /* A look at the hot tier: the value as bytes, unless it is large or memory ran out. */
 struct glance {
+    struct dsq_py_value_cache *values;
     PyObject *bytes;
     bool large;
 };
 
-static void take_bytes(void *context, const void *value, size_t size)
+static uint16_t take_bytes(void *context, const struct dsq_peeked *peeked)
 {
     struct glance *glance = context;
-    if (size > DSQ_PY_LARGE_BYTES) {
+    uint16_t note = peeked->note;
+    if (peeked->size > DSQ_PY_LARGE_BYTES) {
         glance->large = true;
     } else {
-        glance->bytes = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+        glance->bytes = dsq_py_value_object(glance->values, peeked, &note);
     }
+    return note;
 }
 
 /* Makes bytes of a large value, copying without the GIL. */
@@ -60,8 +63,8 @@ PyObject *dsq_py_get_bytes(struct dsq_py_db *self, PyObject *key_object)
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
         return NULL;
     }
-    struct glance glance = {NULL, false};
-    int status = dsq_peek(self->db, key.data, key.size, take_bytes, &glance);
+    struct glance glance = {&self->values, NULL, false};
+    int status = dsq_peek_noted(self->db, key.data, key.size, take_bytes, &glance);
     if (status == DSQ_WOULD_BLOCK || glance.large) {
         return get_waiting(self, &key);
     }

@@ -35,7 +35,7 @@ static int batch_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(gathered->db);
     for (size_t i = 0; i < gathered->count; i++) {
-        Py_VISIT(gathered->entries[i].key_object);
+        Py_VISIT(gathered->owners[i].key);
     }
     return 0;
 }

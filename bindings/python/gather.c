@@ -9,9 +9,9 @@
 void dsq_py_gather_drop(struct dsq_py_gathering *g)
 {
     while (g->count > 0) {
-        struct dsq_py_entry entry = g->entries[--g->count];
-        Py_DECREF(entry.key_object);
-        Py_XDECREF(entry.value);
+        struct dsq_py_owners owners = g->owners[--g->count];
+        Py_DECREF(owners.key);
+        Py_XDECREF(owners.value);
     }
     g->bytes = 0;
 }
@@ -20,49 +20,23 @@ void dsq_py_gather_fini(struct dsq_py_gathering *g)
 {
     dsq_py_gather_drop(g);
     PyMem_Free(g->entries);
+    PyMem_Free(g->owners);
     g->entries = NULL;
+    g->owners = NULL;
     g->capacity = 0;
-}
-
-static struct dsq_entry entry_of(const struct dsq_py_entry *entry)
-{
-    struct dsq_entry native = {.key = entry->key.data, .key_size = entry->key.size};
-    if (entry->value == NULL) {
-        native.is_delete = 1;
-    } else {
-        native.value = PyBytes_AS_STRING(entry->value);
-        native.value_size = (size_t)PyBytes_GET_SIZE(entry->value);
-    }
-    return native;
-}
-
-/* Without the GIL. */
-static int write_all(dsq_db *db, const struct dsq_py_gathering *g)
-{
-    struct dsq_entry *entries = PyMem_RawMalloc(g->count * sizeof *entries);
-    if (entries == NULL) {
-        return DSQ_ERR_NOMEM;
-    }
-    for (size_t i = 0; i < g->count; i++) {
-        entries[i] = entry_of(&g->entries[i]);
-    }
-    int status = dsq_multi_write(db, entries, g->count);
-    PyMem_RawFree(entries);
-    return status;
 }
 
 /* Without the GIL.  A single record may be larger than any batch. */
 static int store(dsq_db *db, const struct dsq_py_gathering *g)
 {
-    const struct dsq_py_entry *only = &g->entries[0];
+    const struct dsq_entry *only = &g->entries[0];
     if (g->count != 1) {
-        return write_all(db, g);
+        return dsq_multi_write(db, g->entries, g->count);
     }
-    if (only->value == NULL) {
-        return dsq_delete(db, only->key.data, only->key.size);
+    if (only->is_delete) {
+        return dsq_delete(db, only->key, only->key_size);
     }
-    return dsq_put(db, only->key.data, only->key.size, PyBytes_AS_STRING(only->value),
-                   (size_t)PyBytes_GET_SIZE(only->value));
+    return dsq_put(db, only->key, only->key_size, only->value, only->value_size);
 }
 
 bool dsq_py_gather_flush(struct dsq_py_gathering *g)
@@ -90,53 +64,63 @@ static bool reserve(struct dsq_py_gathering *g)
         return true;
     }
     size_t capacity = g->capacity != 0 ? 2 * g->capacity : FIRST_CAPACITY;
-    struct dsq_py_entry *entries = PyMem_Realloc(g->entries, capacity * sizeof *entries);
-    if (entries == NULL) {
+    struct dsq_entry *entries = PyMem_Realloc(g->entries, capacity * sizeof *entries);
+    g->entries = entries != NULL ? entries : g->entries;
+    struct dsq_py_owners *owners =
+        entries != NULL ? PyMem_Realloc(g->owners, capacity * sizeof *owners) : NULL;
+    if (owners == NULL) {
         PyErr_NoMemory();
         return false;
     }
-    g->entries = entries;
+    g->owners = owners;
     g->capacity = capacity;
     return true;
 }
 
-/* Takes the entry's references over. */
-static bool add(struct dsq_py_gathering *g, struct dsq_py_entry entry)
+/* Takes the owners' references over. */
+static bool add(struct dsq_py_gathering *g, const struct dsq_entry *entry,
+                struct dsq_py_owners owners)
 {
-    uint64_t value_size = entry.value != NULL ? (uint64_t)PyBytes_GET_SIZE(entry.value) : 0;
-    uint64_t bytes = entry.key.size + value_size + RECORD_OVERHEAD_BYTES;
+    uint64_t bytes = entry->key_size + entry->value_size + RECORD_OVERHEAD_BYTES;
     if ((g->bytes + bytes > g->limit && !dsq_py_gather_flush(g)) || !reserve(g)) {
-        Py_DECREF(entry.key_object);
-        Py_XDECREF(entry.value);
+        Py_DECREF(owners.key);
+        Py_XDECREF(owners.value);
         return false;
     }
-    g->entries[g->count++] = entry;
+    g->entries[g->count] = *entry;
+    g->owners[g->count] = owners;
+    g->count++;
     g->bytes += bytes;
     return true;
 }
 
 /* The key is held from here on: what runs below may take it out of where the caller has it from. */
-bool dsq_py_gather_put(struct dsq_py_gathering *g, PyObject *key, PyObject *value)
+bool dsq_py_gather_put(struct dsq_py_gathering *g, PyObject *key_object, PyObject *object)
 {
-    struct dsq_py_entry entry = {.key_object = key};
-    if (!dsq_py_key_get(key, &entry.key)) {
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key)) {
         return false;
     }
-    Py_INCREF(key);
-    entry.value = dsq_py_value_encoded(g->db, value);
-    if (entry.value == NULL) {
-        Py_DECREF(key);
+    Py_INCREF(key_object);
+    PyObject *value = dsq_py_value_encoded(g->db, object);
+    if (value == NULL) {
+        Py_DECREF(key_object);
         return false;
     }
-    return add(g, entry);
+    struct dsq_entry entry = {.key = key.data,
+                              .key_size = key.size,
+                              .value = PyBytes_AS_STRING(value),
+                              .value_size = (size_t)PyBytes_GET_SIZE(value)};
+    return add(g, &entry, (struct dsq_py_owners){key_object, value});
 }
 
-bool dsq_py_gather_delete(struct dsq_py_gathering *g, PyObject *key)
+bool dsq_py_gather_delete(struct dsq_py_gathering *g, PyObject *key_object)
 {
-    struct dsq_py_entry entry = {.key_object = key};
-    if (!dsq_py_key_get(key, &entry.key)) {
+    struct dsq_py_key key;
+    if (!dsq_py_key_get(key_object, &key)) {
         return false;
     }
-    Py_INCREF(key);
-    return add(g, entry);
+    Py_INCREF(key_object);
+    struct dsq_entry entry = {.key = key.data, .key_size = key.size, .is_delete = 1};
+    return add(g, &entry, (struct dsq_py_owners){key_object, NULL});
 }

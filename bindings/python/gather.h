@@ -5,11 +5,10 @@
 #include "bindings/python/convert.h"
 #include "bindings/python/handle.h"
 
-/* Both objects are owned and immutable: their bytes can be read without the GIL. */
-struct dsq_py_entry {
-    PyObject *key_object;
+/* Who has the bytes of an entry: owned and immutable, so that they can be read without the GIL. */
+struct dsq_py_owners {
+    PyObject *key;
     PyObject *value; /* exactly bytes; NULL: the key is deleted */
-    struct dsq_py_key key;
 };
 
 /*
@@ -18,7 +17,8 @@ struct dsq_py_entry {
  */
 struct dsq_py_gathering {
     struct dsq_py_db *db; /* borrowed */
-    struct dsq_py_entry *entries;
+    struct dsq_entry *entries;
+    struct dsq_py_owners *owners; /* of each entry */
     size_t count, capacity;
     uint64_t bytes, limit;
 };
@@ -36,8 +36,8 @@ static inline uint64_t dsq_py_unit_bytes(const struct dsq_py_db *db)
  * Adds a put or a delete; first stores what is there if that would make more than the limit.  False
  * with an exception: what was gathered and not stored is kept, without the new one.
  */
-bool dsq_py_gather_put(struct dsq_py_gathering *g, PyObject *key, PyObject *value);
-bool dsq_py_gather_delete(struct dsq_py_gathering *g, PyObject *key);
+bool dsq_py_gather_put(struct dsq_py_gathering *g, PyObject *key_object, PyObject *object);
+bool dsq_py_gather_delete(struct dsq_py_gathering *g, PyObject *key_object);
 
 /*
  * Stores what was gathered, as one durable unit, and forgets it.  Waits.  False with an exception:

@@ -137,6 +137,8 @@ static void keep_options(struct dsq_py_db *self, const struct dsq_py_options *op
     const struct dsq_options *native = &options->native;
     bool is_default = native->persist_mode == DSQ_MODE_DEFAULT;
     self->mode = is_default ? DSQ_MODE_WRITETHROUGH : native->persist_mode;
+    /* What is decoded is made anew each time. */
+    self->values.bytes_max = self->codec == NULL ? options->value_cache_bytes : 0;
     self->queue_bytes = native->queue_bytes != 0 ? native->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES;
     strcpy(self->storage_mode, dsq_value_format(self->db));
     Py_INCREF(options->path);
@@ -201,6 +203,7 @@ int dsq_py_open(struct dsq_py_db *self, struct dsq_py_options *options)
 static void become_closed(struct dsq_py_db *self)
 {
     self->db = NULL;
+    dsq_py_value_cache_clear(&self->values);
     unlink_handle(self);
     end_change(self, DSQ_PY_CLOSED);
 }

@@ -29,6 +29,7 @@
 
 #include "bindings/python/module.h"
 #include "bindings/python/options.h"
+#include "bindings/python/value_cache.h"
 
 struct dsq_py_codec;
 struct dsq_py_iterator;
@@ -52,9 +53,10 @@ struct dsq_py_db {
     struct dsq_py_iterator *iterators;
     struct dsq_py_reporting *reportings;
     struct dsq_py_db *previous, *next; /* the module's open handles */
-    uint64_t queue_bytes;              /* as opened with, the default filled in */
-    PyObject *path;                    /* as it was given */
-    PyObject *recipe;                  /* how to open it again; NULL if there is no way */
+    struct dsq_py_value_cache values;
+    uint64_t queue_bytes; /* as opened with, the default filled in */
+    PyObject *path;       /* as it was given */
+    PyObject *recipe;     /* how to open it again; NULL if there is no way */
     char storage_mode[DSQ_VALUE_FORMAT_SIZE_MAX + 1]; /* that the file records */
     unsigned long changer;  /* the thread that opens or closes, while one does */
     pid_t owner;            /* the process that opened it */

@@ -91,13 +91,20 @@ static bool take_values(struct dsq_py_db *self, struct look_up *look_up, PyObjec
     return made;
 }
 
+struct glances {
+    struct dsq_py_value_cache *known;
+    PyObject **values;
+};
+
 /* A value that the hot tier has, unless it is large: as bytes. */
-static void take_glance(void *values_pointer, size_t i, const void *value, size_t size)
+static uint16_t take_glance(void *context, size_t i, const struct dsq_peeked *peeked)
 {
-    PyObject **values = values_pointer;
-    if (size <= DSQ_PY_LARGE_BYTES) {
-        values[i] = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+    struct glances *glances = context;
+    uint16_t note = peeked->note;
+    if (peeked->size <= DSQ_PY_LARGE_BYTES) {
+        glances->values[i] = dsq_py_value_object(glances->known, peeked, &note);
     }
+    return note;
 }
 
 /*
@@ -110,8 +117,9 @@ static Py_ssize_t glance_at_keys(struct dsq_py_db *self, const struct dsq_key *k
 {
     int statuses[LOOK_UP_KEYS];
     Py_ssize_t found = 0;
+    struct glances glances = {&self->values, values};
     memset(values, 0, count * sizeof *values);
-    int status = dsq_multi_peek(self->db, keys, count, take_glance, values, statuses);
+    int status = dsq_multi_peek(self->db, keys, count, take_glance, &glances, statuses);
     if (status < 0) {
         dsq_py_raise_status(self, status);
         return -1;

@@ -12,7 +12,7 @@ const char dsq_py_options_doc[] =
     "safe_pickle_allowed_modules=None, *, storage_mode='bytes', hot_bytes=None, queue_bytes=67108864, "
     "synchronous='full', flush_interval_ms=" TEXT(DSQ_DEFAULT_FLUSH_INTERVAL_MS) ", "
     "buffer_size=" TEXT(DSQ_DEFAULT_BUFFER_SIZE) ", readonly=False, create=True, "
-    "cipher=None)\n--\n\n"
+    "cipher=None, value_cache_bytes=" TEXT(DSQ_PY_DEFAULT_VALUE_CACHE_BYTES) ")\n--\n\n"
     "A persistent dictionary of str keys; what values are is storage_mode's to say.\n"
     "\n"
     "With persist_mode='memory' nothing is written, and a full hot tier drops records: a\n"
@@ -37,6 +37,8 @@ const char dsq_py_options_doc[] =
     "create: make the file if it is missing.\n"
     "cipher: of an encrypted file that is created: 'aes-256-gcm' (opens only where the processor\n"
     "has AES), 'xchacha20-poly1305', or None: the former where the processor has it.\n"
+    "value_cache_bytes: of storage_mode 'bytes', the objects of values asked for lately that are kept, to\n"
+    "be handed out again instead of copied, in bytes; 0: none.\n"
     "\n"
     "encryption_password: a str (its UTF-8) or bytes, of 1 to 1024 bytes: the file is encrypted\n"
     "with it.  Python keeps the object as it is: what must not stay in memory has to be wiped by\n"
@@ -60,6 +62,7 @@ struct arguments {
     PyObject *encryption_password;
     struct dsq_py_codec_choice values;
     PyObject *hot_bytes, *queue_bytes, *synchronous, *flush_interval_ms, *buffer_size, *cipher;
+    PyObject *value_cache_bytes;
     int enable_async, readonly, create;
 };
 
@@ -81,15 +84,17 @@ static bool parse_arguments(PyObject *args, PyObject *kwargs, struct arguments *
                                         "readonly",
                                         "create",
                                         "cipher",
+                                        "value_cache_bytes",
                                         NULL};
     *a = (struct arguments){.enable_async = 1, .create = 1};
     /* The parser's own prototype leaves the const out. */
     return PyArg_ParseTupleAndKeywords(
-        args, kwargs, "O|OpOOOO$OOOOOOppO:DictSQLite", (char **)(uintptr_t)names, &a->path,
+        args, kwargs, "O|OpOOOO$OOOOOOppOO:DictSQLite", (char **)(uintptr_t)names, &a->path,
         &a->hot_capacity, &a->enable_async, &a->persist_mode, &a->encryption_password,
         &a->values.enable_safe_pickle, &a->values.safe_pickle_allowed_modules,
         &a->values.storage_mode, &a->hot_bytes, &a->queue_bytes, &a->synchronous,
-        &a->flush_interval_ms, &a->buffer_size, &a->readonly, &a->create, &a->cipher);
+        &a->flush_interval_ms, &a->buffer_size, &a->readonly, &a->create, &a->cipher,
+        &a->value_cache_bytes);
 }
 
 static bool is_given(const PyObject *object)
@@ -196,9 +201,11 @@ static bool parse_choices(const struct arguments *a, struct dsq_options *native)
 bool dsq_py_options_parse(PyObject *args, PyObject *kwargs, struct dsq_py_options *options)
 {
     struct arguments a;
-    *options = (struct dsq_py_options){0};
+    *options = (struct dsq_py_options){.value_cache_bytes = DSQ_PY_DEFAULT_VALUE_CACHE_BYTES};
     if (!parse_arguments(args, kwargs, &a) || !parse_choices(&a, &options->native) ||
         !parse_numbers(&a, &options->native) ||
+        !parse_optional("value_cache_bytes", a.value_cache_bytes, 0, UINT64_MAX,
+                        &options->value_cache_bytes) ||
         !dsq_py_codec_name(a.values.storage_mode, options->value_format) ||
         !PyUnicode_FSConverter(a.path, &options->encoded)) {
         return false;

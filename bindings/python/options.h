@@ -14,6 +14,9 @@
 /* The signature in the words of inspect; kept beside the parser so that they cannot part. */
 extern const char dsq_py_options_doc[];
 
+/* 16 MiB: some 100,000 values of 64 bytes. */
+#define DSQ_PY_DEFAULT_VALUE_CACHE_BYTES 16777216
+
 struct dsq_py_options {
     PyObject *path;    /* owned: as given */
     PyObject *encoded; /* owned: bytes in the encoding of the file system, without a NUL */
@@ -21,6 +24,7 @@ struct dsq_py_options {
     struct dsq_py_codec_choice values;
     struct dsq_py_codec *codec;                       /* the caller's, who makes and frees it */
     char value_format[DSQ_VALUE_FORMAT_SIZE_MAX + 1]; /* what native.value_format points to */
+    uint64_t value_cache_bytes;
     struct dsq_options native;
 };
 

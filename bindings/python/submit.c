@@ -2,10 +2,18 @@
 
 #include "bindings/python/codec.h"
 
-/* What dsq_peek shows, copied under the GIL. */
-static void take_bytes(void *context, const void *value, size_t size)
+struct glance {
+    struct dsq_py_value_cache *values;
+    PyObject *bytes;
+};
+
+/* Under the GIL, whatever the size. */
+static uint16_t take_bytes(void *context, const struct dsq_peeked *peeked)
 {
-    *(PyObject **)context = PyBytes_FromStringAndSize(value, (Py_ssize_t)size);
+    struct glance *glance = context;
+    uint16_t note;
+    glance->bytes = dsq_py_value_object(glance->values, peeked, &note);
+    return note;
 }
 
 static PyObject *would_wait(void)
@@ -16,11 +24,11 @@ static PyObject *would_wait(void)
 PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object, PyObject *fallback)
 {
     struct dsq_py_key key;
-    PyObject *bytes = NULL;
+    struct glance glance = {&self->values, NULL};
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
         return NULL;
     }
-    int status = dsq_peek(self->db, key.data, key.size, take_bytes, &bytes);
+    int status = dsq_peek_noted(self->db, key.data, key.size, take_bytes, &glance);
     if (status == DSQ_WOULD_BLOCK) {
         return would_wait();
     }
@@ -31,7 +39,7 @@ PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object, PyObject 
         Py_INCREF(fallback);
         return fallback;
     }
-    return dsq_py_value_decoded(self, key_object, bytes);
+    return dsq_py_value_decoded(self, key_object, glance.bytes);
 }
 
 PyObject *dsq_py_try_contains(struct dsq_py_db *self, PyObject *key_object)

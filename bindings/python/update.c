@@ -54,10 +54,36 @@ static bool add_method_result(struct dsq_py_gathering *g, PyObject *other, const
     return added;
 }
 
+/* As iterating over items() does, without a tuple for each. */
+static bool add_dict(struct dsq_py_gathering *g, PyObject *dict)
+{
+    Py_ssize_t size = PyDict_GET_SIZE(dict);
+    Py_ssize_t position = 0;
+    PyObject *key;
+    PyObject *value;
+    bool added = true;
+    while (added && PyDict_Next(dict, &position, &key, &value)) {
+        /* A value's encoding, and a thread that runs while a part is stored, may change the dict. */
+        Py_INCREF(key);
+        Py_INCREF(value);
+        added = dsq_py_gather_put(g, key, value);
+        Py_DECREF(value);
+        Py_DECREF(key);
+        if (added && PyDict_GET_SIZE(dict) != size) {
+            PyErr_SetString(PyExc_RuntimeError, "dictionary changed size during iteration");
+            added = false;
+        }
+    }
+    return added;
+}
+
 static bool add_other(struct dsq_py_gathering *g, PyObject *other)
 {
     /* Exactly these, since a subclass may define __getitem__ alone. */
-    if (PyDict_CheckExact(other) || Py_TYPE(other) == g->db->module->db_type) {
+    if (PyDict_CheckExact(other)) {
+        return add_dict(g, other);
+    }
+    if (Py_TYPE(other) == g->db->module->db_type) {
         return add_method_result(g, other, "items", NULL);
     }
     int is_mapping = dsq_py_has_attribute(other, "keys");

@@ -122,13 +122,14 @@ struct sight {
     unsigned char seen[KEYS];
 };
 
-static void note_sight(void *context, size_t i, const void *value, size_t size)
+static uint16_t note_sight(void *context, size_t i, const struct dsq_peeked *peeked)
 {
     struct sight *sight = context;
-    cr_assert_eq(size, strlen(numbered_value((unsigned)i)));
-    cr_assert_eq(memcmp(value, numbered_value((unsigned)i), size), 0);
+    cr_assert_eq(peeked->size, strlen(numbered_value((unsigned)i)));
+    cr_assert_eq(memcmp(peeked->data, numbered_value((unsigned)i), peeked->size), 0);
     sight->seen[i]++;
     sight->count++;
+    return peeked->note;
 }
 
 Test(multi_get, peek_shows_each_value_that_is_hot_once)
@@ -172,4 +173,77 @@ Test(multi_get, peek_refuses_the_whole_call_for_a_key_that_cannot_be)
     CHECK(dsq_multi_peek(db, NULL, 0, NULL, NULL, NULL), DSQ_OK);
     CHECK(dsq_close(db), DSQ_OK);
     CHECK(dsq_multi_peek(NULL, some, 1, note_sight, &sight, statuses), DSQ_ERR_INVALID);
+}
+
+/* ---- notes ---- */
+
+struct notes {
+    const void *record;
+    uint16_t found;
+    uint16_t left; /* what the visitor leaves */
+    unsigned calls;
+};
+
+static uint16_t take_note(void *context, const struct dsq_peeked *peeked)
+{
+    struct notes *notes = context;
+    notes->record = peeked->record;
+    notes->found = peeked->note;
+    notes->calls++;
+    return notes->left;
+}
+
+static struct notes look(dsq_db *db, const char *key, uint16_t left)
+{
+    struct notes notes = {.left = left};
+    CHECK(dsq_peek_noted(db, key, strlen(key), take_note, &notes), DSQ_OK);
+    cr_assert_eq(notes.calls, 1);
+    return notes;
+}
+
+Test(multi_get, a_note_stays_with_its_record_and_with_no_other)
+{
+    dsq_db *db = open_mode(DSQ_MODE_MEMORY);
+    CHECK(put_text(db, "a", "1"), DSQ_OK);
+    CHECK(put_text(db, "b", "1"), DSQ_OK);
+    cr_assert_eq(look(db, "a", 7).found, 0);
+    cr_assert_eq(look(db, "a", 65535).found, 7);
+    cr_assert_eq(look(db, "a", 65535).found, 65535);
+    cr_assert_eq(look(db, "b", 0).found, 0);
+    cr_assert_neq(look(db, "b", 0).record, look(db, "a", 65535).record);
+    CHECK(put_text(db, "a", "1"), DSQ_OK);
+    cr_assert_eq(look(db, "a", 0).found, 0, "the value is the same, the record is not");
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, a_record_in_the_place_of_a_dead_one_has_no_note)
+{
+    unsigned used_again = 0;
+    const void *before = NULL;
+    dsq_db *db = open_mode(DSQ_MODE_MEMORY);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct notes notes;
+        CHECK(put_text(db, "key", "value"), DSQ_OK);
+        notes = look(db, "key", (uint16_t)(1 + i % 1000));
+        cr_assert_eq(notes.found, 0);
+        used_again += i > 0 && notes.record <= before;
+        before = notes.record;
+    }
+#ifndef __SANITIZE_ADDRESS__
+    cr_assert_gt(used_again, 0, "else this shows nothing");
+#endif
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(multi_get, a_noting_look_refuses_what_a_look_refuses)
+{
+    struct notes notes = {.left = 1};
+    dsq_db *db = open_mode(DSQ_MODE_MEMORY);
+    CHECK(dsq_peek_noted(db, "k", 1, take_note, &notes), DSQ_ABSENT);
+    CHECK(dsq_peek_noted(db, "k", 1, NULL, NULL), DSQ_ERR_INVALID);
+    CHECK(dsq_peek_noted(db, NULL, 1, take_note, &notes), DSQ_ERR_INVALID);
+    CHECK(dsq_peek_noted(db, "k", DSQ_KEY_SIZE_MAX + 1, take_note, &notes), DSQ_ERR_TOO_BIG);
+    CHECK(dsq_peek_noted(NULL, "k", 1, take_note, &notes), DSQ_ERR_INVALID);
+    cr_assert_eq(notes.calls, 0);
+    CHECK(dsq_close(db), DSQ_OK);
 }

@@ -59,7 +59,7 @@ Test(record, values_on_either_side_of_the_inline_limit_come_back_whole)
         struct dsq_bytes value = {bytes, sizes[i]};
         struct dsq_record *record = make(1, text("key"), value);
         cr_assert(has(record, text("key"), value));
-        cr_assert_eq((record->flags & DSQ_RECORD_EXTERNAL) != 0, sizes[i] > DSQ_INLINE_VALUE_MAX);
+        cr_assert_eq(record->external, sizes[i] > DSQ_INLINE_VALUE_MAX);
         cr_assert_eq(dsq_record_bytes(record), 32 + 3 + sizes[i]);
         dsq_record_free(record);
     }

@@ -25,19 +25,16 @@ Test(tier, a_miss_is_promoted_and_the_next_look_up_reads_nothing)
     cr_assert_eq(dsq_tier_hits(tier), 2);
 }
 
-static void note_value(void *context, const void *value, size_t size)
-{
-    cr_assert_eq(size, 1);
-    *(char *)context = *(const char *)value;
-}
-
 Test(tier, peek_shows_the_value_of_a_hot_record)
 {
-    char seen = 0;
+    struct dsq_record *record = NULL;
     open_tier(DSQ_TIER_LAZY, 100);
     put("k", "v");
-    cr_assert_eq(dsq_tier_peek(tier, text("k"), note_value, &seen), DSQ_OK);
-    cr_assert_eq(seen, 'v');
+    dsq_read_lock();
+    cr_assert_eq(dsq_tier_peek(tier, text("k"), &record), DSQ_OK);
+    cr_assert_eq(dsq_record_value(record).size, 1);
+    cr_assert_eq(memcmp(dsq_record_value(record).data, "v", 1), 0);
+    dsq_read_unlock();
 }
 
 Test(tier, an_absence_is_remembered_until_the_key_is_written)

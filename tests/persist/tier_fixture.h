@@ -129,7 +129,11 @@ static inline void put(const char *key, const char *value)
 
 static inline int peek(const char *key)
 {
-    return dsq_tier_peek(tier, text(key), NULL, NULL);
+    struct dsq_record *record;
+    dsq_read_lock();
+    int status = dsq_tier_peek(tier, text(key), &record);
+    dsq_read_unlock();
+    return status;
 }
 
 static inline int flush(void)

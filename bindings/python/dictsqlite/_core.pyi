@@ -122,6 +122,7 @@ class DictSQLite:
         readonly: bool = False,
         create: bool = True,
         cipher: Literal["aes-256-gcm", "xchacha20-poly1305"] | None = None,
+        value_cache_bytes: int | None = 16777216,
     ) -> None: ...
     @property
     def closed(self) -> bool: ...
