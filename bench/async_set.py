@@ -1,18 +1,21 @@
 """AsyncDictSQLite: durable writes gathered and one by one, and hits, beside what the disk takes by itself.
 
-usage: async_set.py [WRITES [ROUNDS]]
+    PYTHONPATH=build/release/python python bench/async_set.py [--writes N] [--rounds N] [--json FILE]
 
-With asyncio's own loop, and with uvloop's if it is installed, in turns.
+With asyncio's own loop, and with uvloop's if it is installed, in turns; what the disk takes is measured before each
+turn.  Nothing is random.
 """
 
+import argparse
 import asyncio
 import os
 import statistics
-import sys
 import tempfile
 import time
 
+import figures
 from dictsqlite import AsyncDictSQLite
+from machine import machine
 
 try:
     import uvloop
@@ -64,9 +67,10 @@ async def measure(folder, writes, measured):
             await db.aset(str(i), VALUE)
         measured.alone.append(milliseconds(start) / writes)
         start = time.perf_counter()
-        for i in range(writes):
-            await db.aget(str(i))
+        values = [await db.aget(str(i)) for i in range(writes)]
         measured.hits.append(milliseconds(start) / writes * 1e3)
+        if values != [VALUE] * writes:
+            raise SystemExit("the store does not give back what was put into it")
 
 
 def report(name, writes, measured):
@@ -79,23 +83,48 @@ def report(name, writes, measured):
     print(f"{name}: aget of what is in memory: {statistics.median(measured.hits):.2f} us")
 
 
+def figures_of(loop, writes, measured):
+    """Operations a second, for the JSON."""
+    workloads = {
+        "durable aset, gathered": [writes * 1e3 / taken for taken in measured.gathered],
+        "durable aset, one by one": [1e3 / taken for taken in measured.alone],
+        "aget, hot": [1e6 / taken for taken in measured.hits],
+        "a bare fdatasync": [1e3 / taken for taken in measured.fsyncs],
+    }
+    return [{"loop": loop, "workload": workload, "threads": 1, **figures.rates(per_second)}
+            for workload, per_second in workloads.items()]
+
+
+def parsed():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--writes", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    return parser.parse_args()
+
+
 def main():
-    writes = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 15
+    options, where = parsed(), machine()
+    print(where)
     loops = {"asyncio": asyncio.new_event_loop}
     if uvloop is not None:
         loops["uvloop"] = uvloop.new_event_loop
     measured = {name: Measured() for name in loops}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, new_loop in loops.items():
             with tempfile.TemporaryDirectory() as folder:
                 measured[name].fsyncs.append(bare_fsyncs(folder, 50))
                 loop = new_loop()
-                loop.run_until_complete(measure(folder, writes, measured[name]))
+                loop.run_until_complete(measure(folder, options.writes, measured[name]))
                 loop.run_until_complete(loop.shutdown_default_executor())
                 loop.close()
+    found = []
     for name in loops:
-        report(name, writes, measured[name])
+        report(name, options.writes, measured[name])
+        found += figures_of(name, options.writes, measured[name])
+    work = figures.hash_of(options.writes, VALUE)
+    print(f"work {work}")
+    figures.write(options.json, where, options, {"keys and value": work}, found)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 /*
  * Writes that are on disk when they return, beside SQLite's own best and the bare disk, in one run:
  * dictsqlite in writethrough mode and SQLite with a write-ahead log, synchronous=FULL on both sides, the
- * same page size and cache; 16-byte keys in random order, 64-byte values.  And what concerns such a
+ * same page size and cache; 16-byte keys in random order, 64-byte values.  The two take turns.  And what concerns such a
  * file as a whole: opening it, counting, an iterator left open.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,13 +42,14 @@ static bool are_usable(const struct durable_parameters *parameters)
 {
     const uint64_t most = UINT64_C(1) << 40;
     const uint64_t numbers[] = {parameters->records, parameters->sustained, parameters->rows,
-                                parameters->backlog, parameters->puts};
+                                parameters->backlog, parameters->puts,      parameters->rounds};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (numbers[i] == 0 || numbers[i] > most) {
             return false;
         }
     }
-    return parameters->only == NULL || is_section(parameters->only);
+    return parameters->rounds <= DURABLE_ROUNDS_MAX &&
+           (parameters->only == NULL || is_section(parameters->only));
 }
 
 static void make_folder(struct durable_parameters *parameters)
@@ -93,6 +95,9 @@ static void settle_settings(struct durable_parameters *parameters)
            "wal_autocheckpoint");
     print_settings("dictsqlite", &ours);
     print_settings("SQLite", &peers);
+    bench_report_parameter(parameters->report, "page_size", (uint64_t)ours.page_size);
+    bench_report_parameter(parameters->report, "key_bytes", DURABLE_KEY_BYTES);
+    bench_report_parameter(parameters->report, "value_bytes", DURABLE_VALUE_BYTES);
     if (ours.page_size != peers.page_size || ours.synchronous != peers.synchronous) {
         stress_violation("the two sides are not set alike");
     }
@@ -105,6 +110,7 @@ int main(int argc, char **argv)
                                                    .rows = 1000000,
                                                    .backlog = 300000,
                                                    .puts = 2000,
+                                                   .rounds = 3,
                                                    .seed = 1};
     const struct stress_option options[] = {
         {"records", STRESS_NUMBER, &parameters.records, "burst: records"},
@@ -113,10 +119,13 @@ int main(int argc, char **argv)
         {"backlog", STRESS_NUMBER, &parameters.backlog, "folding: records to be folded"},
         {"puts", STRESS_NUMBER, &parameters.puts,
          "many, single, folding: puts of a kind or thread"},
+        {"rounds", STRESS_NUMBER, &parameters.rounds,
+         "burst, many, sustained: of which the medians are taken"},
         {"seed", STRESS_NUMBER, &parameters.seed, "of the keys and values; 0: a fresh one"},
         {"path", STRESS_TEXT, &parameters.path, "where to make a folder for the files"},
         {"only", STRESS_TEXT, &parameters.only,
          "burst, many, single, sustained, folding, open, len or abandoned"},
+        {"json", STRESS_TEXT, &parameters.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];
     if (!stress_options_parse(argc, argv, options, option_count)) {
@@ -127,8 +136,10 @@ int main(int argc, char **argv)
         return 2;
     }
     stress_seed_choose(&parameters.seed);
-    bench_print_machine();
-    stress_options_print_replay(argv[0], options, option_count);
+    parameters.report = bench_report_begin(argv[0], options, option_count);
+    uint64_t work = durable_work(parameters.seed, parameters.records);
+    bench_report_work(parameters.report, "records", work);
+    printf("work %016" PRIx64 "\n", work);
     make_folder(&parameters);
     settle_settings(&parameters);
     for (size_t i = 0; i < SECTION_COUNT; i++) {
@@ -139,5 +150,5 @@ int main(int argc, char **argv)
     if (rmdir(parameters.folder) != 0) {
         stress_violation("files are left in %s", parameters.folder);
     }
-    return stress_failed() ? 1 : 0;
+    return bench_report_write(parameters.report, parameters.json) && !stress_failed() ? 0 : 1;
 }

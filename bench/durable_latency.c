@@ -29,9 +29,9 @@
 enum kind { OURS, PEER_ROWID, PEER_WITHOUT_ROWID, GROWING, OVERWRITING, KINDS };
 
 static const char *const kind_names[KINDS] = {
-    [OURS] = "dictsqlite, one put",
-    [PEER_ROWID] = "SQLite, rowid, one upsert",
-    [PEER_WITHOUT_ROWID] = "SQLite, without rowid, one upsert",
+    [OURS] = "dictsqlite",
+    [PEER_ROWID] = "SQLite, rowid",
+    [PEER_WITHOUT_ROWID] = "SQLite, without rowid",
     [GROWING] = "pwrite + fdatasync, 4 KiB, growing",
     [OVERWRITING] = "pwrite + fdatasync, 4 KiB, overwriting",
 };
@@ -163,6 +163,9 @@ static void single_print(struct single *single)
     double p50[KINDS];
     double p99[KINDS];
     for (enum kind kind = 0; kind < KINDS; kind++) {
+        bench_report_figure_of(single->parameters->report, "store", kind_names[kind],
+                               "one durable put after the other", 1);
+        durable_samples_report(&single->samples[kind], TURN, single->parameters->report);
         durable_samples_print(kind_names[kind], &single->samples[kind]);
         p50[kind] = durable_samples_quantile_ns(&single->samples[kind], 0.5);
         p99[kind] = durable_samples_quantile_ns(&single->samples[kind], 0.99);
@@ -226,6 +229,15 @@ static uint64_t put_after_backlog(dsq_db *db, const struct durable_parameters *p
     return put;
 }
 
+static void folding_report(const char *workload, const struct durable_samples *samples,
+                           struct bench_report *report)
+{
+    if (samples->count > 0) {
+        bench_report_figure_of(report, "store", "dictsqlite", workload, 1);
+        durable_samples_report(samples, TURN, report);
+    }
+}
+
 static void folding_print(struct durable_samples *without, struct durable_samples *during,
                           struct durable_samples *after)
 {
@@ -262,6 +274,9 @@ void durable_folding(const struct durable_parameters *parameters)
            " unfolded at first, %" PRIu64 " at last, %" PRIu64 " folds meanwhile\n",
            parameters->backlog, before.unfolded, ended.unfolded, ended.folds - before.folds);
     printf("%-40s %s\n", "", DURABLE_SAMPLES_COLUMNS);
+    folding_report("durable put, no backlog", &without, parameters->report);
+    folding_report("durable put while a backlog is folded", &during, parameters->report);
+    folding_report("durable put, backlog folded", &after, parameters->report);
     folding_print(&without, &during, &after);
     durable_close(db);
     durable_check(path, parameters->seed, first + put, first + put);

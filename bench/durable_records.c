@@ -26,6 +26,17 @@ void durable_record_make(uint64_t seed, uint64_t number, struct durable_record *
     memcpy(record->value, (unsigned char *)words + sizeof record->key, sizeof record->value);
 }
 
+uint64_t durable_work(uint64_t seed, uint64_t count)
+{
+    struct durable_record record;
+    uint64_t work = count;
+    for (uint64_t i = 0; i < count; i++) {
+        durable_record_make(seed, i, &record);
+        work = stress_mix(work + stress_checksum(&record, sizeof record));
+    }
+    return work;
+}
+
 void durable_require(dsq_db *db, const char *call, int status)
 {
     if (status == DSQ_OK) {

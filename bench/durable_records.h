@@ -7,8 +7,11 @@
 
 #include <dictsqlite.h>
 
+#include "bench/report.h"
+
 #define DURABLE_KEY_BYTES 16
 #define DURABLE_VALUE_BYTES 64
+#define DURABLE_ROUNDS_MAX 64
 
 struct durable_parameters {
     uint64_t records;
@@ -16,9 +19,12 @@ struct durable_parameters {
     uint64_t rows;
     uint64_t backlog;
     uint64_t puts;
+    uint64_t rounds;
     uint64_t seed;
     const char *path;
     const char *only;
+    const char *json;
+    struct bench_report *report;
     char folder[PATH_MAX]; /* of this run's files, made below path */
     int cache_size;        /* of SQLite's side: what the library has */
 };
@@ -36,6 +42,9 @@ struct durable_span {
 
 /* The number-th record of a seed: distinct keys, in random order; both are random bytes. */
 void durable_record_make(uint64_t seed, uint64_t number, struct durable_record *record);
+
+/* Of so many records. */
+uint64_t durable_work(uint64_t seed, uint64_t count);
 
 /* Ends the program, with the handle's last error, unless status is DSQ_OK.  db may be NULL. */
 void durable_require(dsq_db *db, const char *call, int status);

@@ -56,6 +56,31 @@ void durable_samples_print(const char *name, struct durable_samples *samples)
     fflush(stdout);
 }
 
+void durable_samples_report(const struct durable_samples *samples, size_t turn,
+                            struct bench_report *report)
+{
+    struct bench_latency latency = {.samples = 0};
+    size_t turns = (samples->count + turn - 1) / turn;
+    double *per_second = calloc(turns + 1, sizeof *per_second);
+    if (per_second == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < turns; i++) {
+        size_t end = samples->count < (i + 1) * turn ? samples->count : (i + 1) * turn;
+        double sum_ns = 0;
+        for (size_t j = i * turn; j < end; j++) {
+            sum_ns += samples->ns[j];
+            bench_latency_add(&latency, (uint64_t)samples->ns[j]);
+        }
+        per_second[i] = (double)(end - i * turn) * (double)DSQ_NS_PER_S / sum_ns;
+    }
+    if (turns > 0) {
+        bench_report_rates(report, per_second, turns);
+        bench_report_latency(report, &latency);
+    }
+    free(per_second);
+}
+
 void durable_samples_free(struct durable_samples *samples)
 {
     free(samples->ns);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/report.h"
+
 /* Zero-initialise. */
 struct durable_samples {
     double *ns;
@@ -21,6 +23,13 @@ double durable_samples_quantile_ns(struct durable_samples *samples, double quant
 /* The columns that durable_samples_print fills, and their line. */
 #define DURABLE_SAMPLES_COLUMNS "   samples     p50 us     p99 us   worst us"
 void durable_samples_print(const char *name, struct durable_samples *samples);
+
+/*
+ * Adds to the figure just begun: operations a second, in the median and quartiles of runs of `turn` samples in
+ * the order in which they came, and the latencies.  Nothing if there are no samples; before they are sorted.
+ */
+void durable_samples_report(const struct durable_samples *samples, size_t turn,
+                            struct bench_report *report);
 void durable_samples_free(struct durable_samples *samples);
 
 #endif

@@ -16,17 +16,17 @@
 #define SUSTAINED_BATCH 10000
 #define MILLION 1000000
 
+/* Records a second of each round. */
 struct rates {
-    double records_per_s;
-    double with_close_per_s;
+    double written[DURABLE_ROUNDS_MAX];
+    double with_close[DURABLE_ROUNDS_MAX]; /* to the end of close */
 };
 
 /* What SQLite did best in the burst; until then, what has been best before. */
 static struct {
     enum durable_shape shape;
     uint64_t transaction;
-    struct rates rates;
-} best = {DURABLE_ROWID, 10000, {0, 0}};
+} best = {DURABLE_ROWID, 10000};
 
 struct timing {
     uint64_t written_ns; /* until the last record was acknowledged */
@@ -38,23 +38,36 @@ static double per_s(uint64_t records, uint64_t ns)
     return ns == 0 ? 0 : (double)records * (double)DSQ_NS_PER_S / (double)ns;
 }
 
-static double seconds(uint64_t ns)
+static void rates_set(struct rates *rates, uint64_t round, uint64_t records,
+                      const struct timing *timing)
 {
-    return (double)ns / (double)DSQ_NS_PER_S;
+    rates->written[round] = per_s(records, timing->written_ns);
+    rates->with_close[round] = per_s(records, timing->written_ns + timing->closed_ns);
 }
 
-static struct rates rates_of(uint64_t records, const struct timing *timing)
+/* A line of the table, and two figures; sorts the rates. */
+static void rates_report(struct rates *rates, const char *store, const char *workload,
+                         unsigned threads, uint64_t batch,
+                         const struct durable_parameters *parameters)
 {
-    return (struct rates){per_s(records, timing->written_ns),
-                          per_s(records, timing->written_ns + timing->closed_ns)};
-}
-
-static void print_timing(const char *name, uint64_t records, const struct timing *timing)
-{
-    struct rates rates = rates_of(records, timing);
-    printf("%-52s %11.0f %9.3f %9.3f %11.0f\n", name, rates.records_per_s,
-           seconds(timing->written_ns), seconds(timing->closed_ns), rates.with_close_per_s);
+    char closed[64];
+    char name[64];
+    struct bench_report *report = parameters->report;
+    snprintf(name, sizeof name, "%s, batches of %" PRIu64, store, batch);
+    printf("%-40s %7u %12.0f %11.0f\n", name, threads,
+           bench_median(rates->written, parameters->rounds),
+           bench_median(rates->with_close, parameters->rounds));
     fflush(stdout);
+    bench_report_figure_of(report, "store", name, workload, threads);
+    bench_report_rates(report, rates->written, parameters->rounds);
+    snprintf(closed, sizeof closed, "%s, to the end of close", workload);
+    bench_report_figure_of(report, "store", name, closed, threads);
+    bench_report_rates(report, rates->with_close, parameters->rounds);
+}
+
+static const char *peer_name(enum durable_shape shape)
+{
+    return shape == DURABLE_ROWID ? "SQLite, rowid" : "SQLite, without rowid";
 }
 
 static void close_timed(dsq_db *db, struct timing *timing)
@@ -78,13 +91,11 @@ static void burst_write(void *context)
     durable_write(writer->db, writer->seed, writer->span, writer->batch);
 }
 
-static struct rates burst_ours(const struct durable_parameters *parameters, unsigned threads,
-                               uint64_t batch)
+static void burst_ours(const struct durable_parameters *parameters, unsigned threads,
+                       uint64_t batch, struct timing *timing)
 {
     struct burst_writer writers[BURST_THREADS_MAX];
-    struct timing timing;
     char path[PATH_MAX];
-    char name[64];
     durable_path(parameters, "burst", path);
     dsq_db *db = durable_open(path, BURST_QUEUE_BYTES, DSQ_UNBOUNDED);
     for (unsigned i = 0; i < threads; i++) {
@@ -92,14 +103,10 @@ static struct rates burst_ours(const struct durable_parameters *parameters, unsi
                                     parameters->records * (i + 1) / threads};
         writers[i] = (struct burst_writer){db, parameters->seed, span, batch};
     }
-    timing.written_ns = bench_run_threads(threads, burst_write, writers, sizeof writers[0]);
-    close_timed(db, &timing);
-    snprintf(name, sizeof name, "dictsqlite, %u thread%s, batches of %" PRIu64, threads,
-             threads == 1 ? "" : "s", batch);
-    print_timing(name, parameters->records, &timing);
+    timing->written_ns = bench_run_threads(threads, burst_write, writers, sizeof writers[0]);
+    close_timed(db, timing);
     durable_check(path, parameters->seed, parameters->records, parameters->records);
     durable_remove(path);
-    return rates_of(parameters->records, &timing);
 }
 
 static int compare_keys(const void *left, const void *right)
@@ -155,45 +162,75 @@ static void peer_load(const struct durable_parameters *parameters, enum durable_
     free(records);
 }
 
-static void burst_peer(const struct durable_parameters *parameters, enum durable_shape shape,
-                       uint64_t transaction)
+/* Those of the burst; without threads, SQLite. */
+static const struct contender {
+    unsigned threads;
+    enum durable_shape shape;
+    uint64_t batch;
+} contenders[] = {
+    {1, DURABLE_SHAPES, 10000}, {2, DURABLE_SHAPES, 1000},        {0, DURABLE_ROWID, 1000},
+    {0, DURABLE_ROWID, 10000},  {0, DURABLE_WITHOUT_ROWID, 1000}, {0, DURABLE_WITHOUT_ROWID, 10000},
+};
+
+#define CONTENDERS (sizeof contenders / sizeof contenders[0])
+
+static void contender_run(const struct contender *contender,
+                          const struct durable_parameters *parameters, struct timing *timing)
 {
-    struct timing timing;
-    char name[64];
-    peer_load(parameters, shape, transaction, parameters->records, &timing, NULL);
-    snprintf(name, sizeof name, "SQLite, %s, sorted, transactions of %" PRIu64,
-             durable_shape_name(shape), transaction);
-    print_timing(name, parameters->records, &timing);
-    struct rates rates = rates_of(parameters->records, &timing);
-    if (rates.records_per_s > best.rates.records_per_s) {
-        best.shape = shape;
-        best.transaction = transaction;
-        best.rates = rates;
+    if (contender->threads > 0) {
+        burst_ours(parameters, contender->threads, contender->batch, timing);
+    } else {
+        peer_load(parameters, contender->shape, contender->batch, parameters->records, timing,
+                  NULL);
     }
 }
 
-static void print_beside_best(const char *name, const struct rates *rates)
+/* The medians of ours beside SQLite's best, which is noted. */
+static void print_beside_best(struct rates *rates, uint64_t rounds)
 {
-    printf("%s: x%.2f of SQLite's best (%s, transactions of %" PRIu64 "), with close x%.2f\n", name,
-           rates->records_per_s / best.rates.records_per_s, durable_shape_name(best.shape),
-           best.transaction, rates->with_close_per_s / best.rates.with_close_per_s);
+    size_t best_index = CONTENDERS - 1;
+    for (size_t i = 0; i < CONTENDERS; i++) {
+        if (contenders[i].threads == 0 && bench_median(rates[i].written, rounds) >
+                                              bench_median(rates[best_index].written, rounds)) {
+            best_index = i;
+        }
+    }
+    best.shape = contenders[best_index].shape;
+    best.transaction = contenders[best_index].batch;
+    for (size_t i = 0; i < CONTENDERS && contenders[i].threads > 0; i++) {
+        printf("%u thread%s: x%.2f of SQLite's best (%s, transactions of %" PRIu64
+               "), with close x%.2f\n",
+               contenders[i].threads, contenders[i].threads == 1 ? "" : "s",
+               bench_median(rates[i].written, rounds) /
+                   bench_median(rates[best_index].written, rounds),
+               durable_shape_name(best.shape), best.transaction,
+               bench_median(rates[i].with_close, rounds) /
+                   bench_median(rates[best_index].with_close, rounds));
+    }
 }
 
 void durable_burst(const struct durable_parameters *parameters)
 {
+    static struct rates rates[CONTENDERS];
     printf("\nburst: %" PRIu64
            " new records; dictsqlite with hot_capacity unbounded, queue_bytes %" PRIu64
            "; SQLite's are made and sorted off the clock\n",
            parameters->records, BURST_QUEUE_BYTES);
-    printf("%-52s %11s %9s %9s %11s\n", "", "records/s", "s", "close s", "with close");
-    struct rates one = burst_ours(parameters, 1, 10000);
-    struct rates two = burst_ours(parameters, 2, 1000);
-    for (enum durable_shape shape = 0; shape < DURABLE_SHAPES; shape++) {
-        burst_peer(parameters, shape, 1000);
-        burst_peer(parameters, shape, 10000);
+    printf("%-40s %7s %12s %11s\n", "records a second", "threads", "written", "with close");
+    for (uint64_t round = 0; round < parameters->rounds; round++) {
+        for (size_t i = 0; i < CONTENDERS; i++) {
+            struct timing timing;
+            contender_run(&contenders[i], parameters, &timing);
+            rates_set(&rates[i], round, parameters->records, &timing);
+        }
     }
-    print_beside_best("one thread", &one);
-    print_beside_best("two threads", &two);
+    for (size_t i = 0; i < CONTENDERS; i++) {
+        bool is_ours = contenders[i].threads > 0;
+        rates_report(&rates[i], is_ours ? "dictsqlite" : peer_name(contenders[i].shape),
+                     "burst of new records", is_ours ? contenders[i].threads : 1,
+                     contenders[i].batch, parameters);
+    }
+    print_beside_best(rates, parameters->rounds);
 }
 
 struct many_writer {
@@ -215,10 +252,11 @@ static void many_write(void *context)
     }
 }
 
-void durable_many(const struct durable_parameters *parameters)
+/* One round; returns puts a second. */
+static double many_round(const struct durable_parameters *parameters,
+                         struct durable_samples *samples, uint64_t *commits)
 {
     static struct many_writer writers[MANY_THREADS];
-    struct durable_samples samples = {.ns = NULL};
     struct dsq_stats stats;
     char path[PATH_MAX];
     uint64_t count = parameters->puts * MANY_THREADS;
@@ -230,20 +268,37 @@ void durable_many(const struct durable_parameters *parameters)
     }
     uint64_t ns = bench_run_threads(MANY_THREADS, many_write, writers, sizeof writers[0]);
     for (unsigned i = 0; i < MANY_THREADS; i++) {
-        durable_samples_merge(&samples, &writers[i].samples);
+        durable_samples_merge(samples, &writers[i].samples);
         durable_samples_free(&writers[i].samples);
     }
     dsq_stats(db, &stats);
+    *commits += stats.commits;
     durable_close(db);
+    durable_check(path, parameters->seed, count, count);
+    durable_remove(path);
+    return per_s(count, ns);
+}
+
+void durable_many(const struct durable_parameters *parameters)
+{
+    struct durable_samples samples = {.ns = NULL};
+    double per_second[DURABLE_ROUNDS_MAX];
+    uint64_t commits = 0;
+    for (uint64_t round = 0; round < parameters->rounds; round++) {
+        per_second[round] = many_round(parameters, &samples, &commits);
+    }
     printf("\nmany: durable puts one by one from %d threads, %" PRIu64 " each\n", MANY_THREADS,
            parameters->puts);
     printf("%-40s %s\n", "", DURABLE_SAMPLES_COLUMNS);
+    bench_report_figure_of(parameters->report, "store", "dictsqlite", "durable puts one by one",
+                           MANY_THREADS);
+    durable_samples_report(&samples, samples.count, parameters->report);
+    /* What the threads did together, in place of what one of them did. */
+    bench_report_rates(parameters->report, per_second, parameters->rounds);
     durable_samples_print("dictsqlite", &samples);
-    printf("%.0f puts/s, %.1f puts a commit\n", per_s(count, ns),
-           (double)count / (double)(stats.commits > 0 ? stats.commits : 1));
+    printf("%.0f puts/s, %.1f puts a commit\n", bench_median(per_second, parameters->rounds),
+           (double)samples.count / (double)(commits > 0 ? commits : 1));
     durable_samples_free(&samples);
-    durable_check(path, parameters->seed, count, count);
-    durable_remove(path);
 }
 
 /* As peer_load. */
@@ -280,9 +335,9 @@ static void print_millions(uint64_t count, const uint64_t *ours_ns, const uint64
 
 void durable_sustained(const struct durable_parameters *parameters)
 {
-    struct timing ours;
-    struct timing peer;
-    char name[64];
+    static struct rates ours;
+    static struct rates peer;
+    struct timing timing;
     size_t millions = (size_t)(parameters->sustained / MILLION + 1);
     uint64_t *ours_ns = calloc(millions, sizeof *ours_ns);
     uint64_t *peer_ns = calloc(millions, sizeof *peer_ns);
@@ -292,20 +347,22 @@ void durable_sustained(const struct durable_parameters *parameters)
     printf("\nsustained: %" PRIu64 " new records by one thread, to the end of close\n",
            parameters->sustained);
     fflush(stdout);
-    sustained_ours(parameters, &ours, ours_ns);
-    peer_load(parameters, best.shape, best.transaction, parameters->sustained, &peer, peer_ns);
+    for (uint64_t round = 0; round < parameters->rounds; round++) {
+        sustained_ours(parameters, &timing, ours_ns);
+        rates_set(&ours, round, parameters->sustained, &timing);
+        peer_load(parameters, best.shape, best.transaction, parameters->sustained, &timing,
+                  peer_ns);
+        rates_set(&peer, round, parameters->sustained, &timing);
+    }
     print_millions(parameters->sustained, ours_ns, peer_ns);
-    printf("%-52s %11s %9s %9s %11s\n", "", "records/s", "s", "close s", "with close");
-    snprintf(name, sizeof name, "dictsqlite, batches of %d", SUSTAINED_BATCH);
-    print_timing(name, parameters->sustained, &ours);
-    snprintf(name, sizeof name, "SQLite, %s, sorted, transactions of %" PRIu64,
-             durable_shape_name(best.shape), best.transaction);
-    print_timing(name, parameters->sustained, &peer);
-    struct rates ours_rates = rates_of(parameters->sustained, &ours);
-    struct rates peer_rates = rates_of(parameters->sustained, &peer);
+    printf("%-40s %7s %12s %11s\n", "records a second", "threads", "written", "with close");
+    rates_report(&ours, "dictsqlite", "sustained load", 1, SUSTAINED_BATCH, parameters);
+    rates_report(&peer, peer_name(best.shape), "sustained load", 1, best.transaction, parameters);
     printf("x%.2f of SQLite, with close x%.2f\n",
-           ours_rates.records_per_s / peer_rates.records_per_s,
-           ours_rates.with_close_per_s / peer_rates.with_close_per_s);
+           bench_median(ours.written, parameters->rounds) /
+               bench_median(peer.written, parameters->rounds),
+           bench_median(ours.with_close, parameters->rounds) /
+               bench_median(peer.with_close, parameters->rounds));
     free(ours_ns);
     free(peer_ns);
 }

@@ -31,6 +31,18 @@ static void print_rounds(const char *name, double *samples_ms)
     fflush(stdout);
 }
 
+/* Operations a second of so many rounds' milliseconds. */
+static void report_rounds(const struct durable_parameters *parameters, const char *workload,
+                          const double *samples_ms, size_t count)
+{
+    double per_second[ROUNDS];
+    for (size_t i = 0; i < count; i++) {
+        per_second[i] = 1e3 / samples_ms[i];
+    }
+    bench_report_figure_of(parameters->report, "store", "dictsqlite", workload, 1);
+    bench_report_rates(parameters->report, per_second, count);
+}
+
 static double file_mib(const char *path, const char *suffix)
 {
     char name[PATH_MAX];
@@ -89,6 +101,7 @@ static void reopen_after_crash(const struct durable_parameters *parameters)
         stress_violation("%" PRIu64 " records after the crash", count);
     }
     durable_close(db);
+    report_rounds(parameters, "open after a crash", &opened_ms, 1);
     printf("%-40s %10.3f   write-ahead log found: %.1f MiB; dsq_count then: %.3f ms\n",
            "after a crash, once", opened_ms, wal_mib, counted_ms);
     durable_check(path, parameters->seed, parameters->rows, parameters->rows);
@@ -108,6 +121,7 @@ void durable_reopen(const struct durable_parameters *parameters)
            file_mib(path, ""));
     printf("%-40s %10s %10s %10s\n", "", "best ms", "median ms", "worst ms");
     print_rounds("closed cleanly", opened_ms);
+    report_rounds(parameters, "open after a clean close", opened_ms, ROUNDS);
     durable_check(path, parameters->seed, parameters->rows, parameters->rows);
     durable_remove(path);
     reopen_after_crash(parameters);
@@ -157,6 +171,7 @@ void durable_len(const struct durable_parameters *parameters)
            LEN_WRITES, parameters->rows);
     printf("%-40s %10s %10s %10s\n", "", "best ms", "median ms", "worst ms");
     print_rounds("dsq_count", counted_ms);
+    report_rounds(parameters, "count right after a batch", counted_ms, ROUNDS);
     durable_check(path, parameters->seed, count, count);
     durable_remove(path);
 }
@@ -196,6 +211,9 @@ void durable_abandoned(const struct durable_parameters *parameters)
            " are written in batches of %d: wal_bytes %.1f MiB at the end, %.1f MiB at most\n",
            CURSOR_READS, parameters->rows, CURSOR_BATCH, (double)stats.wal_bytes / BYTES_PER_MIB,
            (double)most / BYTES_PER_MIB);
+    bench_report_figure_of(parameters->report, "store", "dictsqlite", "writes beside a left cursor",
+                           1);
+    bench_report_number(parameters->report, "wal_bytes_max", (double)most);
     durable_check(path, parameters->seed, end, end);
     durable_remove(path);
 }

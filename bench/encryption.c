@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "bench/harness.h"
+#include "bench/report.h"
 #include "stress/options.h"
 
 #define VALUE_BYTES 64
@@ -28,7 +29,9 @@ struct parameters {
     uint64_t puts;
     uint64_t hot;
     uint64_t rounds;
+    uint64_t seed;
     const char *path;
+    const char *json;
 };
 
 static char paths[SIDES][300];
@@ -73,12 +76,17 @@ static uint64_t scattered(uint64_t i, uint64_t count)
     return number;
 }
 
+static unsigned char first_byte(uint64_t number)
+{
+    return (unsigned char)stress_mix(number);
+}
+
 static void put(dsq_db *db, uint64_t number)
 {
     char key[BENCH_KEY_BYTES];
     unsigned char value[VALUE_BYTES];
     bench_key(number, key);
-    memset(value, (int)(number & 0xff), sizeof value);
+    memset(value, first_byte(number), sizeof value);
     require(dsq_put(db, key, sizeof key, value, sizeof value), "dsq_put");
 }
 
@@ -89,7 +97,7 @@ static void get(dsq_db *db, uint64_t number)
     size_t size;
     bench_key(number, key);
     require(dsq_get(db, key, sizeof key, &value, &size), "dsq_get");
-    if (size != VALUE_BYTES || *(unsigned char *)value != (number & 0xff)) {
+    if (size != VALUE_BYTES || *(unsigned char *)value != first_byte(number)) {
         fprintf(stderr, "a wrong value\n");
         exit(1);
     }
@@ -116,7 +124,7 @@ static double hot_gets(enum side side, const struct parameters *parameters)
 static double cold_gets(enum side side, const struct parameters *parameters)
 {
     dsq_db *db = open_side(side, DSQ_MODE_LAZY, SMALL_TIER);
-    uint64_t number = 0;
+    uint64_t number = parameters->seed % parameters->rows;
     /* Once through a tenth of them, so that what is to be kept in memory is. */
     for (uint64_t i = 0; i < parameters->rows / 10; i++) {
         get(db, number = scattered(number, parameters->rows));
@@ -220,7 +228,34 @@ static void fill(enum side side, const struct parameters *parameters)
     require(dsq_close(db), "dsq_close");
 }
 
-static void run(const struct section *section, const struct parameters *parameters)
+/* Of the order in which the cold gets go, which is what the seed changes. */
+static uint64_t work_of(const struct parameters *parameters)
+{
+    uint64_t number = parameters->seed % parameters->rows;
+    uint64_t work = parameters->rows;
+    for (uint64_t i = 0; i < parameters->rows / 10 + parameters->rows / 4; i++) {
+        number = scattered(number, parameters->rows);
+        work = stress_mix(work + number);
+    }
+    return work;
+}
+
+static void section_report(const struct section *section, double samples_ns[SIDES][ROUNDS_MAX],
+                           uint64_t rounds, struct bench_report *report)
+{
+    static const char *const side_names[SIDES] = {"plain", "encrypted"};
+    for (int side = 0; side < SIDES; side++) {
+        double per_second[ROUNDS_MAX];
+        for (uint64_t round = 0; round < rounds; round++) {
+            per_second[round] = (double)DSQ_NS_PER_S / samples_ns[side][round];
+        }
+        bench_report_figure_of(report, "store", side_names[side], section->name, 1);
+        bench_report_rates(report, per_second, rounds);
+    }
+}
+
+static void run(const struct section *section, const struct parameters *parameters,
+                struct bench_report *report)
 {
     double samples[SIDES][ROUNDS_MAX];
     double ratios[ROUNDS_MAX];
@@ -235,19 +270,27 @@ static void run(const struct section *section, const struct parameters *paramete
            bench_median(samples[ENCRYPTED], parameters->rounds) / section->unit, section->unit_name,
            bench_median(ratios, parameters->rounds));
     fflush(stdout);
+    section_report(section, samples, parameters->rounds, report);
 }
 
 int main(int argc, char **argv)
 {
-    struct parameters parameters = {
-        .rows = 1000000, .batch = 1000, .puts = 2000, .hot = 20000, .rounds = 5, .path = "/tmp"};
+    struct parameters parameters = {.rows = 1000000,
+                                    .batch = 1000,
+                                    .puts = 2000,
+                                    .hot = 20000,
+                                    .rounds = 5,
+                                    .seed = 1,
+                                    .path = "/tmp"};
     const struct stress_option options[] = {
         {"rows", STRESS_NUMBER, &parameters.rows, "of the stores"},
         {"batch", STRESS_NUMBER, &parameters.batch, "records of a durable batch"},
         {"puts", STRESS_NUMBER, &parameters.puts, "single durable puts"},
         {"hot", STRESS_NUMBER, &parameters.hot, "keys of the hot gets"},
         {"rounds", STRESS_NUMBER, &parameters.rounds, "of which the medians are taken"},
+        {"seed", STRESS_NUMBER, &parameters.seed, "of the order of the cold gets; 0: a fresh one"},
         {"path", STRESS_TEXT, &parameters.path, "a folder for the files"},
+        {"json", STRESS_TEXT, &parameters.json, "a file for the figures"},
     };
     if (!stress_options_parse(argc, argv, options, sizeof options / sizeof options[0]) ||
         parameters.rounds == 0 || parameters.rounds > ROUNDS_MAX || parameters.batch == 0 ||
@@ -255,19 +298,24 @@ int main(int argc, char **argv)
         parameters.puts == 0 || parameters.puts > parameters.rows) {
         return 2;
     }
-    bench_print_machine();
-    stress_options_print_replay(argv[0], options, sizeof options / sizeof options[0]);
+    stress_seed_choose(&parameters.seed);
+    struct bench_report *report =
+        bench_report_begin(argv[0], options, sizeof options / sizeof options[0]);
+    uint64_t work = work_of(&parameters);
+    bench_report_parameter(report, "value_bytes", VALUE_BYTES);
+    bench_report_work(report, "order of the cold gets", work);
+    printf("work %016" PRIx64 "\n", work);
     for (int side = 0; side < SIDES; side++) {
         snprintf(paths[side], sizeof paths[side], "%s/dictsqlite-bench-%d-%d.db", parameters.path,
                  (int)getpid(), side);
         fill((enum side)side, &parameters);
     }
     for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
-        run(&sections[i], &parameters);
+        run(&sections[i], &parameters, report);
     }
     printf("Argon2id alone: %.2f ms\n", argon2id() / 1e6);
     for (int side = 0; side < SIDES; side++) {
         remove_side((enum side)side);
     }
-    return 0;
+    return bench_report_write(report, parameters.json) ? 0 : 1;
 }

@@ -13,7 +13,6 @@ often.  That is what any writer costs under the GIL, whatever it writes to.
 
 import argparse
 import ctypes
-import json
 import os
 import pathlib
 import statistics
@@ -23,7 +22,7 @@ import threading
 import time
 
 import dictsqlite
-
+import figures
 from machine import machine
 
 SHIM = pathlib.Path(__file__).parents[1] / "build" / "release" / "bench" / "slow_sync.so"
@@ -102,6 +101,8 @@ def measure(options, folder):
         for number in range(options.pairs):
             for name in names if number % 2 else reversed(names):
                 results[name].append(read_for(options.seconds, store, keys, turns[name]))
+        if any(store[key] != VALUE for key in keys):
+            raise SystemExit("the store does not give back what was put into it")
         slowed = ctypes.CDLL(None).slow_sync_calls
         slowed.restype = ctypes.c_ulong
         if slowed() < sum(rate for _, rate in results["committing"]) * options.seconds / 2:
@@ -126,7 +127,7 @@ def parsed():
     parser.add_argument("--seconds", type=float, default=0.3, help="of each measurement")
     parser.add_argument("--keys", type=int, default=10_000)
     parser.add_argument("--shim", type=pathlib.Path, default=SHIM)
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
     return parser.parse_args()
 
 
@@ -140,20 +141,23 @@ def main():
         environment = {**os.environ, "LD_PRELOAD": " ".join([*loaded, str(options.shim)]),
                        "SLOW_SYNC_MS": str(options.delay_ms)}
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+    where = machine()
     with tempfile.TemporaryDirectory() as folder:
         results, commit_seconds = measure(options, folder)
-    report = {"machine": machine(), "delay_ms": options.delay_ms, "pairs": options.pairs, "keys": options.keys,
-              "switch_interval": sys.getswitchinterval(), "commit_seconds": commit_seconds,
-              "results": {name: summary(results, name) for name in results}}
-    print(report["machine"])
+    print(where)
     print(f"{READERS} readers of {options.keys} keys, each sync {options.delay_ms} ms longer, {options.pairs} pairs of "
           f"{options.seconds} s; a commit takes {commit_seconds * 1e3:.1f} ms when nobody reads")
-    for name, found in report["results"].items():
-        print(f"third thread {name:17} {found['reads_per_second'] / 1e6:.2f} M reads/s, "
-              f"{found['turns_per_second']:.0f} turns/s, {found['ratio']:.3f} of asleep "
-              f"({found['least']:.3f} to {found['most']:.3f})")
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    found = []
+    for name in results:
+        of = summary(results, name)
+        print(f"third thread {name:17} {of['reads_per_second'] / 1e6:.2f} M reads/s, "
+              f"{of['turns_per_second']:.0f} turns/s, {of['ratio']:.3f} of asleep "
+              f"({of['least']:.3f} to {of['most']:.3f})")
+        found.append({"third_thread": name, "workload": "reads of two threads", "threads": READERS,
+                      **figures.rates(reads for reads, _ in results[name]),
+                      **{key: of[key] for key in ("turns_per_second", "ratio", "least", "most")}})
+    work = figures.hash_of(options.keys, VALUE)
+    figures.write(options.json, where, options, {"keys and value": work}, found)
 
 
 if __name__ == "__main__":

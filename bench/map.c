@@ -97,6 +97,7 @@ static void table_print(struct bench *bench)
 static void figures_report(struct bench *bench)
 {
     for (size_t i = 0; i < bench->map_count; i++) {
+        bench_report_work(bench->report, bench->maps[i].ops->name, bench->work[i]);
         for (unsigned j = 0; j < map_workload_count; j++) {
             for (unsigned k = 0; k < COUNTS_MAX && is_measured(bench, i, j, k); k++) {
                 bench_report_figure(bench->report, bench->maps[i].ops->name, map_workloads[j].name,

@@ -5,11 +5,14 @@
  * A request is a look-up; after a miss the record is inserted.  Keys are numbers, hashed by a
  * bijection as evenly as the keyed hash would.  One thread: the figures are exact and repeat.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/harness.h"
 #include "bench/policies.h"
+#include "bench/report.h"
 #include "core/clock.h"
 #include "core/reclaim.h"
 #include "core/shard_map.h"
@@ -19,6 +22,10 @@
 /* Beyond LRU by so much is a failure, at sizes from BAR_SIZE on. */
 #define BAR_PERCENT 0.5
 #define BAR_SIZE 1000
+/* A curve goes from so small a part of the distinct keys to so large a one. */
+#define CURVE_FROM 0.001
+#define CURVE_TO 0.5
+#define SIZES_MAX 64
 
 struct parameters {
     uint64_t keys;
@@ -26,7 +33,9 @@ struct parameters {
     uint64_t size;
     uint64_t seed;
     uint64_t ghost;
+    uint64_t curve;
     const char *trace;
+    const char *json;
 };
 
 struct replay {
@@ -43,6 +52,7 @@ struct summary {
     double sum_percent;
     double worst_percent;
     bool bar_held;
+    struct bench_report *report;
 };
 
 static void die(const char *what)
@@ -127,6 +137,14 @@ static double percent(uint64_t part, uint64_t whole)
     return whole != 0 ? 100.0 * (double)part / (double)whole : 0;
 }
 
+static void policy_report(struct bench_report *report, const char *policy,
+                          const struct bench_trace *trace, uint64_t size, uint64_t misses)
+{
+    bench_report_figure_of(report, "policy", policy, trace->name, 1);
+    bench_report_number(report, "size", (double)size);
+    bench_report_number(report, "miss_ratio", (double)misses / (double)trace->count);
+}
+
 static void report_row(const struct bench_trace *trace, uint64_t size,
                        const struct parameters *parameters, struct summary *summary)
 {
@@ -140,6 +158,11 @@ static void report_row(const struct bench_trace *trace, uint64_t size,
            (unsigned long long)size, percent(optimal, trace->count), percent(lru, trace->count),
            percent(fifo, trace->count), percent(ours.misses, trace->count), beyond, mean,
            (unsigned long long)ours.inspected_max, (long long)ours.records_max);
+    policy_report(summary->report, "dictsqlite", trace, size, ours.misses);
+    bench_report_number(summary->report, "inspected_max", (double)ours.inspected_max);
+    policy_report(summary->report, "LRU", trace, size, lru);
+    policy_report(summary->report, "FIFO", trace, size, fifo);
+    policy_report(summary->report, "best possible", trace, size, optimal);
     if (ours.inspected_max > DSQ_CLOCK_SWEEP_MAX) {
         printf("an insertion inspected more than the cap of %d\n", DSQ_CLOCK_SWEEP_MAX);
         summary->bar_held = false;
@@ -151,22 +174,45 @@ static void report_row(const struct bench_trace *trace, uint64_t size,
     }
 }
 
-/* At the size asked for, or at 1,000, at 10,000, and at 1 % and 10 % of the distinct keys. */
+/*
+ * The sizes for a trace: the one asked for; or a curve's, evenly spaced on a logarithmic scale; or 1,000, 10,000,
+ * and 1 % and 10 % of the distinct keys.  Returns how many.
+ */
+static size_t sizes_of(const struct bench_trace *trace, const struct parameters *parameters,
+                       uint64_t sizes[SIZES_MAX])
+{
+    const uint64_t usual[] = {1000, 10000, trace->distinct / 100, trace->distinct / 10};
+    if (parameters->size != 0) {
+        sizes[0] = parameters->size;
+        return 1;
+    }
+    for (size_t i = 0; i < parameters->curve; i++) {
+        double part = parameters->curve > 1 ? (double)i / (double)(parameters->curve - 1) : 0;
+        sizes[i] = (uint64_t)(trace->distinct * CURVE_FROM * pow(CURVE_TO / CURVE_FROM, part));
+    }
+    if (parameters->curve == 0) {
+        memcpy(sizes, usual, sizeof usual);
+        return sizeof usual / sizeof usual[0];
+    }
+    return (size_t)parameters->curve;
+}
+
 static void report_trace(struct bench_trace trace, const struct parameters *parameters,
                          struct summary *summary)
 {
-    uint64_t sizes[] = {1000, 10000, trace.distinct / 100, trace.distinct / 10};
+    uint64_t sizes[SIZES_MAX];
+    size_t count = sizes_of(&trace, parameters, sizes);
+    uint64_t work = bench_trace_checksum(&trace);
     printf("# %s: %zu requests, %u keys, checksum %016llx\n", trace.name, trace.count,
-           trace.distinct, (unsigned long long)bench_trace_checksum(&trace));
-    if (parameters->size != 0) {
-        report_row(&trace, parameters->size, parameters, summary);
-    }
-    for (size_t i = 0; parameters->size == 0 && i < sizeof sizes / sizeof sizes[0]; i++) {
+           trace.distinct, (unsigned long long)work);
+    bench_report_work(summary->report, trace.name, work);
+    for (size_t i = 0; i < count; i++) {
         bool again = false;
         for (size_t j = 0; j < i; j++) {
             again = again || sizes[j] == sizes[i];
         }
-        if (!again && sizes[i] > 0 && sizes[i] < trace.distinct) {
+        bool wanted = parameters->size != 0 || (sizes[i] > 0 && sizes[i] < trace.distinct);
+        if (wanted && !again) {
             report_row(&trace, sizes[i], parameters, summary);
         }
     }
@@ -195,18 +241,22 @@ int main(int argc, char **argv)
         {"keys", STRESS_NUMBER, &parameters.keys, "distinct keys of the generated traces"},
         {"requests", STRESS_NUMBER, &parameters.requests, "length of the generated traces"},
         {"size", STRESS_NUMBER, &parameters.size, "records in the cache; 0: several sizes"},
-        {"seed", STRESS_NUMBER, &parameters.seed, "of the generated traces"},
+        {"seed", STRESS_NUMBER, &parameters.seed, "of the generated traces; 0: a fresh one"},
         {"ghost", STRESS_NUMBER, &parameters.ghost, "0: without the ghost, for the ablation"},
+        {"curve", STRESS_NUMBER, &parameters.curve, "so many sizes, for a curve; 0: a few"},
         {"trace", STRESS_TEXT, &parameters.trace, "replay this file, one key a line"},
+        {"json", STRESS_TEXT, &parameters.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];
     if (!stress_options_parse(argc, argv, options, option_count)) {
         return 2;
     }
-    if (parameters.keys == 0 || parameters.keys > 100000000 || parameters.requests == 0) {
-        die("--keys must be from 1 to 100000000, --requests at least 1");
+    if (parameters.keys == 0 || parameters.keys > 100000000 || parameters.requests == 0 ||
+        parameters.curve > SIZES_MAX) {
+        die("--keys must be from 1 to 100000000, --requests at least 1, --curve at most 64");
     }
-    stress_options_print_replay("bench/miss_ratio", options, option_count);
+    stress_seed_choose(&parameters.seed);
+    summary.report = bench_report_begin(argv[0], options, option_count);
     printf("%-22s %8s  %6s %6s %6s %6s  %9s  %10s  %8s\n", "misses in % of requests", "size",
            "best", "LRU", "FIFO", "ours", "to LRU", "inspected", "records");
     if (parameters.trace != NULL) {
@@ -222,5 +272,5 @@ int main(int argc, char **argv)
         summary.bar_held = summary.bar_held && summary.worst_percent <= BAR_PERCENT && mean <= 0;
     }
     printf("%s\n", summary.bar_held ? "bar held" : "BAR MISSED");
-    return summary.bar_held ? 0 : 1;
+    return bench_report_write(summary.report, parameters.json) && summary.bar_held ? 0 : 1;
 }

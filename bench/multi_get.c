@@ -10,6 +10,7 @@
 #include <dictsqlite.h>
 
 #include "bench/harness.h"
+#include "bench/report.h"
 #include "stress/options.h"
 
 #define VALUE_BYTES 64
@@ -26,9 +27,17 @@ struct parameters {
     uint64_t batch;
     uint64_t rounds;
     uint64_t seed;
+    const char *json;
 };
 
-/* Each returns how many keys it found. */
+/* The value of a key begins with its number, from 1 on; each returns the sum of those that it found. */
+
+static uint64_t number_of(const void *value)
+{
+    uint64_t number;
+    memcpy(&number, value, sizeof number);
+    return number;
+}
 
 static uint64_t by_get(dsq_db *db, const struct dsq_key *keys, size_t count)
 {
@@ -36,9 +45,10 @@ static uint64_t by_get(dsq_db *db, const struct dsq_key *keys, size_t count)
     for (size_t i = 0; i < count; i++) {
         void *value;
         size_t size;
-        found += dsq_get(db, keys[i].data, keys[i].size, &value, &size) == DSQ_OK &&
-                 *(unsigned char *)value != 0;
-        dsq_free(value);
+        if (dsq_get(db, keys[i].data, keys[i].size, &value, &size) == DSQ_OK) {
+            found += number_of(value);
+            dsq_free(value);
+        }
     }
     return found;
 }
@@ -48,9 +58,10 @@ static uint64_t by_view(dsq_db *db, const struct dsq_key *keys, size_t count)
     uint64_t found = 0;
     for (size_t i = 0; i < count; i++) {
         struct dsq_view view;
-        found += dsq_view(db, keys[i].data, keys[i].size, &view) == DSQ_OK &&
-                 *(const unsigned char *)view.data != 0;
-        dsq_view_release(db, &view);
+        if (dsq_view(db, keys[i].data, keys[i].size, &view) == DSQ_OK) {
+            found += number_of(view.data);
+            dsq_view_release(db, &view);
+        }
     }
     return found;
 }
@@ -64,13 +75,15 @@ static uint64_t by_multi_get(dsq_db *db, const struct dsq_key *keys, size_t coun
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
-        found += statuses[i] == DSQ_OK && *(const unsigned char *)views[i].data != 0;
-        dsq_view_release(db, &views[i]);
+        if (statuses[i] == DSQ_OK) {
+            found += number_of(views[i].data);
+            dsq_view_release(db, &views[i]);
+        }
     }
     return found;
 }
 
-/* Nanoseconds a key of one pass over all keys; ends the program if one is not found. */
+/* Keys a second of one pass over all of them; ends the program if what is found is not what was stored. */
 static double pass(dsq_db *db, enum way way, const struct dsq_key *keys,
                    const struct parameters *parameters)
 {
@@ -83,12 +96,11 @@ static double pass(dsq_db *db, enum way way, const struct dsq_key *keys,
         found += ways[way](db, keys + i, left < parameters->batch ? left : parameters->batch);
     }
     uint64_t after = dsq_now_ns();
-    if (found != parameters->keys) {
-        fprintf(stderr, "%s found %" PRIu64 " of %" PRIu64 "\n", way_names[way], found,
-                parameters->keys);
+    if (found != parameters->keys * (parameters->keys + 1) / 2) {
+        fprintf(stderr, "%s did not find what was stored\n", way_names[way]);
         exit(1);
     }
-    return (double)(after - before) / (double)parameters->keys;
+    return (double)parameters->keys * (double)DSQ_NS_PER_S / (double)(after - before);
 }
 
 /* Fills the store, and makes the keys in an order of their own. */
@@ -99,7 +111,9 @@ static bool fill(dsq_db *db, char *names, struct dsq_key *keys, const struct par
     memset(value, 'v', sizeof value);
     for (uint64_t i = 0; i < parameters->keys; i++) {
         char *name = names + i * BENCH_KEY_BYTES;
+        uint64_t number = i + 1;
         bench_key(i, name);
+        memcpy(value, &number, sizeof number);
         if (dsq_put(db, name, BENCH_KEY_BYTES, value, sizeof value) != DSQ_OK) {
             return false;
         }
@@ -110,23 +124,39 @@ static bool fill(dsq_db *db, char *names, struct dsq_key *keys, const struct par
     return true;
 }
 
-static void run(dsq_db *db, const struct dsq_key *keys, const struct parameters *parameters)
+/* Of the order of the keys. */
+static uint64_t work_of(const struct dsq_key *keys, uint64_t count)
+{
+    uint64_t work = count;
+    for (uint64_t i = 0; i < count; i++) {
+        work = stress_mix(work + stress_checksum(keys[i].data, keys[i].size));
+    }
+    return work;
+}
+
+static void run(dsq_db *db, const struct dsq_key *keys, const struct parameters *parameters,
+                struct bench_report *report)
 {
     double samples[WAYS][ROUNDS_MAX];
     double gains[WAYS][ROUNDS_MAX];
+    uint64_t work = work_of(keys, parameters->keys);
     for (uint64_t round = 0; round < parameters->rounds; round++) {
         for (int way = 0; way < WAYS; way++) {
             samples[way][round] = pass(db, (enum way)way, keys, parameters);
         }
         for (int way = 0; way < WAYS; way++) {
-            gains[way][round] = samples[way][round] / samples[MULTI_GET][round];
+            gains[way][round] = samples[MULTI_GET][round] / samples[way][round];
         }
     }
     for (int way = 0; way < WAYS; way++) {
+        bench_report_figure_of(report, "call", way_names[way], "get, hot", 1);
+        bench_report_rates(report, samples[way], parameters->rounds);
         printf("%-20s %7.1f ns a key, x%.2f of dsq_multi_get\n", way_names[way],
-               bench_median(samples[way], parameters->rounds),
+               1e9 / bench_median(samples[way], parameters->rounds),
                bench_median(gains[way], parameters->rounds));
     }
+    printf("work %016" PRIx64 "\n", work);
+    bench_report_work(report, "order of the keys", work);
 }
 
 int main(int argc, char **argv)
@@ -137,6 +167,7 @@ int main(int argc, char **argv)
         {"batch", STRESS_NUMBER, &parameters.batch, "keys a call"},
         {"rounds", STRESS_NUMBER, &parameters.rounds, "of which the medians are taken"},
         {"seed", STRESS_NUMBER, &parameters.seed, "of the order; 0: a fresh one"},
+        {"json", STRESS_TEXT, &parameters.json, "a file for the figures"},
     };
     const struct dsq_options memory = {.persist_mode = DSQ_MODE_MEMORY,
                                        .hot_capacity = DSQ_UNBOUNDED};
@@ -147,8 +178,10 @@ int main(int argc, char **argv)
         return 2;
     }
     stress_seed_choose(&parameters.seed);
-    bench_print_machine();
-    stress_options_print_replay(argv[0], options, sizeof options / sizeof options[0]);
+    struct bench_report *report =
+        bench_report_begin(argv[0], options, sizeof options / sizeof options[0]);
+    bench_report_parameter(report, "key_bytes", BENCH_KEY_BYTES);
+    bench_report_parameter(report, "value_bytes", VALUE_BYTES);
     char *names = malloc(parameters.keys * BENCH_KEY_BYTES);
     struct dsq_key *keys = malloc(parameters.keys * sizeof *keys);
     if (names == NULL || keys == NULL || dsq_open(NULL, &memory, &db) != DSQ_OK ||
@@ -156,8 +189,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "cannot fill a store of %" PRIu64 " records\n", parameters.keys);
         return 2;
     }
-    run(db, keys, &parameters);
+    run(db, keys, &parameters, report);
     free(names);
     free(keys);
-    return dsq_close(db) == DSQ_OK ? 0 : 1;
+    bool closed = dsq_close(db) == DSQ_OK;
+    return bench_report_write(report, parameters.json) && closed ? 0 : 1;
 }

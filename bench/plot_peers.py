@@ -1,6 +1,6 @@
 """Draws what bench/python_peers.py measured: docs/peers.svg and .png, and the tables of docs/peers.md.
 
-    build/peers/peers/bin/python bench/plot_peers.py FILE.json [--docs FOLDER] [--no-plot]
+    build/peers/plots/bin/python bench/plot_peers.py FILE.json [--docs FOLDER] [--no-plot]
 
 The same JSON gives the same files, byte for byte, with the same matplotlib.
 """

@@ -280,7 +280,8 @@ def main():
     """Measures peer by peer; 1 where one failed."""
     options = parsed()
     if options.setup:
-        peer_venvs.set_up()
+        for name in ("peers", "predecessor"):
+            peer_venvs.set_up(name)
         return 0
     report = new_report(options)
     report["ours"] = Ours.version()

@@ -17,8 +17,6 @@ with its quartiles. What is read is checked before it is timed, what is stored a
 
 import argparse
 import gc
-import hashlib
-import json
 import os
 import random
 import statistics
@@ -26,12 +24,14 @@ import tempfile
 import time
 
 import dictsqlite
+import figures
 from machine import machine
 
 KEY = "key{:013d}"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 now = time.perf_counter
-SUSTAINED_ROUNDS = 10
+SUSTAINED_TIMES = 10
+SUSTAINED_ROUNDS = 3
 
 
 # ---- passes: each takes a mapping and the work, and returns seconds ----
@@ -110,7 +110,7 @@ class Work:
         starts = range(0, options.keys, options.group)
         self.key_groups = [self.keys[i:i + options.group] for i in starts]
         self.record_groups = [{key: self.plain[key] for key in keys} for keys in self.key_groups]
-        self.hash = hashlib.sha256(b"".join(self.values)).hexdigest()[:16]
+        self.hash = figures.hash_of(*self.values)
 
     def check(self, store):
         """Whether the store holds just this."""
@@ -124,7 +124,7 @@ class Bench:
     def __init__(self, options, directory):
         self.options, self.directory = options, directory
         self.work = Work(options)
-        self.results, self.opened = {}, 0
+        self.figures, self.opened = [], 0
 
     def open(self, mode):
         """A new store in a file of its own."""
@@ -140,19 +140,18 @@ class Bench:
         self.work.check(store)
         return store
 
-    def note(self, name, ours, others, other):
+    def note(self, name, ours, others, other, side="dictsqlite"):
         """Prints one line and keeps the figures."""
-        per_key = 1e9 / self.options.keys
+        keys = self.options.keys
+        per_key = 1e9 / keys
         ratios = sorted(theirs / own for own, theirs in zip(ours, others))
         low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-        figures = {
-            "ns": statistics.median(ours) * per_key, "best_ns": min(ours) * per_key, "beside": other,
-            "other_ns": statistics.median(others) * per_key, "other_best_ns": min(others) * per_key,
-            "speed": middle, "quartiles": [low, high],
-        }
-        self.results.setdefault(name, []).append(figures)
-        print(f"{name:12} {figures['ns']:7.1f} ns (best {figures['best_ns']:.1f})   {other:22} "
-              f"{figures['other_ns']:7.1f} ns (best {figures['other_best_ns']:.1f})   "
+        labels = {"workload": name, "beside": other, "threads": 1}
+        self.figures.append({"map": side, **labels, **figures.rates(keys / seconds for seconds in ours),
+                             "speed": middle, "speed_lower_quartile": low, "speed_upper_quartile": high})
+        self.figures.append({"map": other, **labels, **figures.rates(keys / seconds for seconds in others)})
+        print(f"{name:12} {statistics.median(ours) * per_key:7.1f} ns (best {min(ours) * per_key:.1f})   {other:22} "
+              f"{statistics.median(others) * per_key:7.1f} ns (best {min(others) * per_key:.1f})   "
               f"speed {middle:.2f} ({low:.2f} to {high:.2f})", flush=True)
 
     def pairs(self, one, other):
@@ -193,23 +192,30 @@ class Bench:
         self.note(name, ours, theirs, "dict")
         if mode == "lazy":
             flush_ms = statistics.median(flushes) * 1e3
-            self.results[name][0]["flush_ms"] = flush_ms
+            self.figures[-2]["flush_ms"] = flush_ms
             print(f"{'':12} the flush that follows takes {flush_ms:.1f} ms", flush=True)
 
-    def sustained(self):
-        """Many times the keys, with the flush."""
+    def load(self):
+        """Records a second of many times the keys, with the flush."""
         work = self.work
         with self.open("lazy") as store:
-            keys = [[f"{key}.{turn}" for key in work.keys] for turn in range(SUSTAINED_ROUNDS)]
+            keys = [[f"{key}.{turn}" for key in work.keys] for turn in range(SUSTAINED_TIMES)]
             start = time.perf_counter()
             for some in keys:
                 for key, value in zip(some, work.values):
                     store[key] = value
             store.flush()
-            rate = SUSTAINED_ROUNDS * len(work.keys) / (time.perf_counter() - start)
-        self.results["sustained"] = {"records_per_s": rate}
-        print(f"{'sustained':12} {rate / 1e6:.2f} million records a second to disk, "
-              f"{SUSTAINED_ROUNDS * len(work.keys)} new keys and a flush", flush=True)
+            rate = SUSTAINED_TIMES * len(work.keys) / (time.perf_counter() - start)
+            if len(store) != SUSTAINED_TIMES * len(work.keys):
+                raise SystemExit("the store has not kept what was put into it")
+        return rate
+
+    def sustained(self):
+        """Stores of single records until they are on disk."""
+        found = figures.rates(self.load() for _ in range(SUSTAINED_ROUNDS))
+        self.figures.append({"map": "dictsqlite", "workload": "lazy set, to the disk", "threads": 1, **found})
+        print(f"{'sustained':12} {found['per_second'] / 1e6:.2f} million records a second to disk, "
+              f"{SUSTAINED_TIMES * len(self.work.keys)} new keys and a flush", flush=True)
 
     def get_many(self):
         """Look-ups of many keys beside single ones, and beside a dict's."""
@@ -278,10 +284,7 @@ def main():
         print(parameters)
         for verb in options.only:
             VERBS[verb](bench)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": where, "parameters": vars(options), "work": bench.work.hash,
-                       "results": bench.results}, file, indent=1)
+    figures.write(options.json, where, options, {"values": bench.work.hash}, bench.figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
  * producers than cores.  Beside it a list behind a mutex, and Concurrency Kit's ring, whose producers
  * wait for each other.
  *
- * Each producer has a few items and pushes them in turn as the consumer frees them; the consumer checks
+ * The queues take turns within each round; the rates are medians over the rounds, the latencies of all of them.
+ * Nothing is random: each producer has a few items and pushes them in turn as the consumer frees them; the consumer checks
  * that each producer's items come in order and none is missing.
  */
 #include <ck_ring.h>
@@ -14,12 +15,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/harness.h"
 #include "bench/latency.h"
+#include "bench/report.h"
 #include "core/mpsc.h"
 #include "stress/options.h"
 
+#define ROUNDS_MAX 64
 #define PRODUCERS_MAX 32
 #define ITEMS 1024 /* of a producer; with PRODUCERS_MAX a power of two */
 
@@ -134,8 +138,10 @@ static uint64_t take_ring(struct queue *queue, struct run *run)
     return count;
 }
 
-static const struct queue_ops queues[] = {
-    {"ours", push_mpsc, take_mpsc},
+#define QUEUES 3
+
+static const struct queue_ops queues[QUEUES] = {
+    {"dictsqlite", push_mpsc, take_mpsc},
     {"mutex", push_list, take_list},
     {"ck_ring", push_ring, take_ring},
 };
@@ -203,8 +209,15 @@ static uint64_t run_roles(struct run *run, struct bench_latency *latency)
     return elapsed_ns;
 }
 
+/* What a queue did in all rounds with one number of producers. */
+struct cell {
+    double per_second[ROUNDS_MAX];
+    struct bench_latency latency;
+};
+
 /* False if a push was lost or came out of order. */
-static bool measure(const struct queue_ops *ops, unsigned producers, uint64_t milliseconds)
+static bool measure(const struct queue_ops *ops, unsigned producers, uint64_t milliseconds,
+                    struct cell *cell, uint64_t round)
 {
     static const unsigned slots = PRODUCERS_MAX * ITEMS;
     struct run run = {.ops = ops,
@@ -226,36 +239,65 @@ static bool measure(const struct queue_ops *ops, unsigned producers, uint64_t mi
     for (unsigned i = 0; i < producers; i++) {
         taken += run.expected[i];
     }
-    printf("%-10s %9u %9.2f ", ops->name, producers,
-           (double)latency.samples * 1e3 / (double)elapsed_ns);
-    bench_latency_print(&latency);
-    printf("\n");
+    cell->per_second[round] = (double)latency.samples * (double)DSQ_NS_PER_S / (double)elapsed_ns;
+    bench_latency_merge(&cell->latency, &latency);
     if (!run.in_order || taken != latency.samples) {
         printf("%s lost items or their order\n", ops->name);
     }
     return run.in_order && taken == latency.samples;
 }
 
+struct parameters {
+    uint64_t milliseconds;
+    uint64_t rounds;
+    const char *json;
+};
+
+static bool measure_all(unsigned producers, const struct parameters *parameters,
+                        struct bench_report *report)
+{
+    static struct cell cells[QUEUES];
+    bool passed = true;
+    memset(cells, 0, sizeof cells);
+    for (uint64_t round = 0; round < parameters->rounds; round++) {
+        for (size_t i = 0; i < QUEUES; i++) {
+            passed = measure(&queues[i], producers, parameters->milliseconds, &cells[i], round) &&
+                     passed;
+        }
+    }
+    for (size_t i = 0; i < QUEUES; i++) {
+        bench_report_figure(report, queues[i].name, "push", producers);
+        bench_report_rates(report, cells[i].per_second, parameters->rounds);
+        bench_report_latency(report, &cells[i].latency);
+        printf("%-10s %9u %9.2f ", queues[i].name, producers,
+               bench_median(cells[i].per_second, parameters->rounds) / 1e6);
+        bench_latency_print(&cells[i].latency);
+        printf("\n");
+    }
+    return passed;
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned producers[] = {1, 2, 4, 8, 32};
-    uint64_t milliseconds = 1000;
+    struct parameters parameters = {.milliseconds = 200, .rounds = 5};
     bool passed = true;
     const struct stress_option options[] = {
-        {"milliseconds", STRESS_NUMBER, &milliseconds, "of each line"},
+        {"milliseconds", STRESS_NUMBER, &parameters.milliseconds, "of each queue in a round"},
+        {"rounds", STRESS_NUMBER, &parameters.rounds, "of which the medians are taken"},
+        {"json", STRESS_TEXT, &parameters.json, "a file for the figures"},
     };
-    if (!stress_options_parse(argc, argv, options, 1)) {
+    const size_t option_count = sizeof options / sizeof options[0];
+    if (!stress_options_parse(argc, argv, options, option_count) || parameters.rounds == 0 ||
+        parameters.rounds > ROUNDS_MAX) {
         return 2;
     }
-    bench_print_machine();
-    stress_options_print_replay(argv[0], options, 1);
+    struct bench_report *report = bench_report_begin(argv[0], options, option_count);
     printf("reading the clock takes %" PRIu64 " ns of each latency\n", bench_clock_cost_ns());
     printf("%-10s %9s %9s %8s %8s %9s %11s\n", "push, ns", "producers", "M/s", "median", "p99",
            "p99.99", "worst");
     for (size_t i = 0; i < sizeof producers / sizeof producers[0]; i++) {
-        for (size_t j = 0; j < sizeof queues / sizeof queues[0]; j++) {
-            passed = measure(&queues[j], producers[i], milliseconds) && passed;
-        }
+        passed = measure_all(producers[i], &parameters, report) && passed;
     }
-    return passed ? 0 : 1;
+    return bench_report_write(report, parameters.json) && passed ? 0 : 1;
 }

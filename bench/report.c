@@ -1,5 +1,6 @@
 #include "bench/report.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,49 +13,123 @@
 
 struct bench_report {
     json_t *root;
+    json_t *parameters;
+    json_t *work;
     json_t *figures;
     json_t *figure; /* the one being filled in */
 };
 
+/* In JSON: NULL where the option has no value, or is the file itself. */
+static json_t *parameter_new(const struct stress_option *option)
+{
+    switch (option->kind) {
+    case STRESS_NUMBER: {
+        uint64_t number = *(const uint64_t *)option->target;
+        return number > INT64_MAX ? json_string("unbounded") : json_integer((json_int_t)number);
+    }
+    case STRESS_MODE:
+        return json_string(stress_mode_name(*(const int *)option->target));
+    case STRESS_TEXT: {
+        const char *text = *(const char *const *)option->target;
+        return text == NULL || strcmp(option->name, "json") == 0 ? NULL : json_string(text);
+    }
+    }
+    return NULL;
+}
+
 static void add_parameter(json_t *parameters, const struct stress_option *option)
 {
     char name[NAME_MAX_BYTES];
+    json_t *value = parameter_new(option);
     snprintf(name, sizeof name, "%s", option->name);
     for (char *dash = strchr(name, '-'); dash != NULL; dash = strchr(dash, '-')) {
         *dash = '_';
     }
-    json_object_set_new(parameters, name,
-                        json_integer((json_int_t) * (const uint64_t *)option->target));
+    if (value != NULL) {
+        json_object_set_new(parameters, name, value);
+    }
+}
+
+static json_t *command_new(const char *benchmark, const struct stress_option *options, size_t count)
+{
+    json_t *words = json_array();
+    json_array_append_new(words, json_string(benchmark));
+    for (size_t i = 0; i < count; i++) {
+        json_t *value = parameter_new(&options[i]);
+        if (value == NULL) {
+            continue;
+        }
+        json_array_append_new(words, json_sprintf("--%s", options[i].name));
+        json_array_append_new(
+            words, json_is_string(value)
+                       ? json_string(json_string_value(value))
+                       : json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value)));
+        json_decref(value);
+    }
+    return words;
 }
 
 struct bench_report *bench_report_new(const char *benchmark, const char *machine,
                                       const struct stress_option *options, size_t count)
 {
     struct bench_report *report = calloc(1, sizeof *report);
-    json_t *parameters = json_object();
-    if (report == NULL || parameters == NULL) {
+    if (report == NULL) {
         abort();
     }
-    for (size_t i = 0; i < count; i++) {
-        if (options[i].kind == STRESS_NUMBER) {
-            add_parameter(parameters, &options[i]);
-        }
-    }
+    report->parameters = json_object();
+    report->work = json_object();
     report->figures = json_array();
-    report->root = json_pack("{s:s, s:s, s:o, s:O}", "benchmark", benchmark, "machine", machine,
-                             "parameters", parameters, "figures", report->figures);
+    report->root =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "benchmark", benchmark, "machine", machine,
+                  "command", command_new(benchmark, options, count), "parameters",
+                  report->parameters, "work", report->work, "figures", report->figures);
     if (report->root == NULL) {
         abort();
     }
+    for (size_t i = 0; i < count; i++) {
+        add_parameter(report->parameters, &options[i]);
+    }
     return report;
+}
+
+struct bench_report *bench_report_begin(const char *program, const struct stress_option *options,
+                                        size_t count)
+{
+    char machine[BENCH_MACHINE_BYTES];
+    const char *slash = strrchr(program, '/');
+    bench_describe_machine(machine);
+    printf("%s\n", machine);
+    stress_options_print_replay(program, options, count);
+    return bench_report_new(slash != NULL ? slash + 1 : program, machine, options, count);
+}
+
+void bench_report_parameter(struct bench_report *report, const char *name, uint64_t number)
+{
+    json_object_set_new(report->parameters, name, json_integer((json_int_t)number));
+}
+
+void bench_report_work(struct bench_report *report, const char *of, uint64_t hash)
+{
+    json_object_set_new(report->work, of, json_sprintf("%016" PRIx64, hash));
+}
+
+void bench_report_figure_of(struct bench_report *report, const char *kind, const char *name,
+                            const char *workload, unsigned threads)
+{
+    report->figure =
+        json_pack("{s:s, s:s, s:i}", kind, name, "workload", workload, "threads", (int)threads);
+    json_array_append_new(report->figures, report->figure);
 }
 
 void bench_report_figure(struct bench_report *report, const char *map, const char *workload,
                          unsigned threads)
 {
-    report->figure =
-        json_pack("{s:s, s:s, s:i}", "map", map, "workload", workload, "threads", (int)threads);
-    json_array_append_new(report->figures, report->figure);
+    bench_report_figure_of(report, "map", map, workload, threads);
+}
+
+void bench_report_label(struct bench_report *report, const char *name, const char *text)
+{
+    json_object_set_new(report->figure, name, json_string(text));
 }
 
 void bench_report_number(struct bench_report *report, const char *name, double number)
@@ -74,7 +149,8 @@ void bench_report_latency(struct bench_report *report, const struct bench_latenc
     static const struct {
         const char *name;
         double quantile;
-    } quantiles[] = {{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
+    } quantiles[] = {
+        {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
     json_t *figure = json_object();
     for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
         uint64_t ns = bench_latency_quantile_ns(latency, quantiles[i].quantile);
@@ -84,13 +160,23 @@ void bench_report_latency(struct bench_report *report, const struct bench_latenc
     json_object_set_new(report->figure, "latency_ns", figure);
 }
 
+void bench_report_point(struct bench_report *report, const char *name, double x, double y)
+{
+    json_t *points = json_object_get(report->figure, name);
+    if (points == NULL) {
+        points = json_array();
+        json_object_set_new(report->figure, name, points);
+    }
+    json_array_append_new(points, json_pack("[f, f]", x, y));
+}
+
 bool bench_report_write(struct bench_report *report, const char *path)
 {
-    bool written = json_dump_file(report->root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
+    bool written = path == NULL ||
+                   json_dump_file(report->root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
     if (!written) {
         fprintf(stderr, "cannot write %s\n", path);
     }
-    json_decref(report->figures);
     json_decref(report->root);
     free(report);
     return written;

@@ -11,19 +11,36 @@
 
 struct bench_report;
 
-/* The parameters are the numbers among the options, dashes as underscores. */
+/*
+ * The parameters are the options that have a value, dashes as underscores, without --json; the command is the
+ * one that repeats the run.
+ */
 struct bench_report *bench_report_new(const char *benchmark, const char *machine,
                                       const struct stress_option *options, size_t count);
+
+/* The same, named as the file of the program is; prints the machine as it is now, and the command. */
+struct bench_report *bench_report_begin(const char *program, const struct stress_option *options,
+                                        size_t count);
+
+/* What is no option: sizes that the program fixes, and hashes of the work, which are the same for all sides. */
+void bench_report_parameter(struct bench_report *report, const char *name, uint64_t number);
+void bench_report_work(struct bench_report *report, const char *of, uint64_t hash);
 
 /* Begins a figure; what follows until the next one belongs to it. */
 void bench_report_figure(struct bench_report *report, const char *map, const char *workload,
                          unsigned threads);
+/* The same of a store, a policy …: `kind` is the label of its name. */
+void bench_report_figure_of(struct bench_report *report, const char *kind, const char *name,
+                            const char *workload, unsigned threads);
+void bench_report_label(struct bench_report *report, const char *name, const char *text);
 /* Their median and quartiles; sorts the samples. */
 void bench_report_rates(struct bench_report *report, double *per_second, size_t rounds);
 void bench_report_latency(struct bench_report *report, const struct bench_latency *latency);
 void bench_report_number(struct bench_report *report, const char *name, double number);
+/* A curve: adds a point to the array of that name. */
+void bench_report_point(struct bench_report *report, const char *name, double x, double y);
 
-/* Frees the report.  False, and why on stderr, if the file cannot be written. */
+/* Frees the report.  False, and why on stderr, if the file cannot be written; path may be NULL: no file. */
 bool bench_report_write(struct bench_report *report, const char *path);
 
 #endif

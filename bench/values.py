@@ -1,10 +1,10 @@
 """What a storage mode costs: set and get of one value in each, beside plain bytes, in one process.
 
-    PYTHONPATH=build/release/python python bench/values.py [--keys N] [--rounds N] [--mode MODE]
+    PYTHONPATH=build/release/python python bench/values.py [--keys N] [--rounds N] [--mode MODE] [--json FILE]
 
 The modes take turns, round by round; a round of a mode stores the value under every key and then looks every
 key up.  Prints medians in nanoseconds a call.  For plain bytes the value is what the mode JSON makes of it, so
-that the difference is the encoding.  msgpack is left out where its package is not installed.
+that the difference is the encoding.  Nothing is random.  msgpack is left out where its package is not installed.
 """
 
 import argparse
@@ -12,12 +12,13 @@ import gc
 import importlib.util
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
 
 import dictsqlite
+import figures
+from machine import machine
 
 KEY = "key{:013d}"
 VALUE = {"id": 12345, "name": "Ada Lovelace", "tags": ["mathematics", "engines"], "score": 0.5, "ok": True}
@@ -47,7 +48,9 @@ def main():
     parser.add_argument("--keys", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--mode", default="memory", choices=["memory", "lazy"])
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
     options = parser.parse_args()
+    where = machine()
 
     names = [name for name in MODES if name != "msgpack" or importlib.util.find_spec("msgpack")]
     keys = [KEY.format(number) for number in range(options.keys)]
@@ -64,15 +67,21 @@ def main():
                 times[name].append(one_round(store, keys, values[name]))
         gc.enable()
         for name, store in stores.items():
-            if store[keys[0]] != values[name]:
+            if any(store[key] != values[name] for key in keys):
                 raise SystemExit(f"{name} does not give back what was put into it")
             store.close()
 
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}; "
-          f"{options.keys} keys, {options.rounds} rounds, mode {options.mode}; {VALUE}")
+    work = figures.hash_of(keys, VALUE)
+    print(where)
+    print(f"{options.keys} keys, {options.rounds} rounds, mode {options.mode}, work {work}; {VALUE}")
+    found = []
     for name in names:
-        put, got = (statistics.median(column) * 1e9 / options.keys for column in zip(*times[name]))
+        for workload, column in zip(("set", "get"), zip(*times[name])):
+            found.append({"values": name, "workload": workload, "threads": 1,
+                          **figures.rates(options.keys / seconds for seconds in column)})
+        put, got = (1e9 / figure["per_second"] for figure in found[-2:])
         print(f"{name}: set {put:.0f} ns, get {got:.0f} ns")
+    figures.write(options.json, where, options, {"keys and value": work}, found)
 
 
 if __name__ == "__main__":

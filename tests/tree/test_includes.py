@@ -41,7 +41,6 @@ FOREIGN = (
                            # SQLite by itself, which others are measured beside.
                            "bench/durable_sqlite.c", "bench/stores_sqlite.c")),
     (r"lmdb\.h", ("bench/stores_lmdb.c",)),
-    (r"rocksdb/.*", ("bench/stores_rocksdb.cpp",)),
     (r"sodium.*\.h", ("crypto/*", "bench/encryption.c", "stress/fuzz/*", "tests/*")),
     (r"Python\.h|structmember\.h", ("bindings/python/*",)),
     (r"criterion/.*", ("tests/*",)),
