@@ -90,6 +90,20 @@ static bool take_rest(struct dsq_slots *root, struct hand *hand)
 }
 
 /*
+ * Fetches the records that the next step will look at, and the slots of the one after it: they follow each
+ * other in the table and not in memory.  Relaxed: addresses to prefetch, which may be stale.
+ */
+static void prefetch_ahead(const struct dsq_slots *root, uint64_t group)
+{
+    const _Atomic uint64_t *words = group_words(root, (group + 1) & group_mask(root));
+
+    for (unsigned i = 0; i < GROUP_SLOTS; i++) {
+        __builtin_prefetch(word_record(dsq_load_relaxed(&words[i])));
+    }
+    __builtin_prefetch((const void *)group_words(root, (group + 2) & group_mask(root)));
+}
+
+/*
  * Takes a step.  Positions in `next` are those of the root scaled, as the home groups of keys are: so
  * the hand goes round once whether the table is being moved or not.
  */
@@ -99,6 +113,7 @@ static struct hand step(struct dsq_slots *root)
     struct dsq_slots *next = dsq_load_acquire(&root->next);
     struct hand hand = {root, group * GROUP_SLOTS, GROUP_SLOTS};
 
+    prefetch_ahead(root, group);
     if (next != NULL && group / (CHUNK_SLOTS / GROUP_SLOTS) < dsq_load_acquire(&root->low)) {
         hand.slots = next;
         hand.first = scale_group(group, root, next) * GROUP_SLOTS;

@@ -14,7 +14,8 @@
  *     ripe       the list that writers take from: the one who exchanges it for NULL owns it, takes the
  *                first record, a second one while there are plenty, and puts the rest back (acq_rel:
  *                what the reclaimer did before, the grace period included, is seen by who frees)
- *     surplus    the rest that was not put back because another writer's was; the reclaimer frees it
+ *     surplus    the rest that was not put back because another writer's was: taken when there is nothing
+ *                else; what takes its place in turn is freed
  *
  * Stripe 0 is that of the threads that work for others (core/thread.h): the committer drops the last
  * references of much that writers replace.  Whoever finds his own stripe empty takes from there.
@@ -203,6 +204,9 @@ static struct dsq_mpsc_node *take_ripe(struct stripe *stripe)
     if (list == NULL && dsq_load_relaxed(&stripe->fresh) != NULL) {
         list = dsq_exchange_acq_rel(&stripe->fresh, NULL);
     }
+    if (list == NULL && dsq_load_relaxed(&stripe->surplus) != NULL) {
+        list = dsq_exchange_acq_rel(&stripe->surplus, NULL);
+    }
     return list;
 }
 
@@ -306,7 +310,6 @@ static uint64_t hand_out(struct stripe *stripe, uint64_t room)
     } else {
         free_records(stripe, stripe->batch);
     }
-    free_surplus(stripe);
     return fits ? stripe->batch_bytes : 0;
 }
 
