@@ -375,6 +375,12 @@ def test_a_store_of_json_takes_only_json(path):
         assert dict(db.items()) == {"a": 2, "k": 1, "l": ["x"]}
 
 
+def test_a_refused_value_makes_no_file(path):
+    refused = command("set", path, "k", "{", "--storage-mode", "json")
+    assert refused.status == 3 and "is not JSON" in refused.err
+    assert not path.exists()
+
+
 # ---- from elsewhere ----
 
 

@@ -55,7 +55,7 @@ class Loading:
     def __init__(self, db, atomic):
         self.db = db
         self.atomic = atomic
-        self.check_value = storage_modes.check_of(db)
+        self.check_value = storage_modes.check_of(db.storage_mode)
         self.unit = []
         self.unit_bytes = 0
         self.stored = 0

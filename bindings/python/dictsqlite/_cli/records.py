@@ -38,13 +38,19 @@ def value_to_set(args):
     return streams.standard_input().read()
 
 
+def check_value(storage_mode, value):
+    try:
+        storage_modes.check_of(storage_mode)(value)
+    except Malformed as error:
+        raise Refused(str(error)) from None
+
+
 def set_(args):
     value = value_to_set(args)
+    if not os.path.exists(args.file):
+        check_value(args.storage_mode, value)  # before there is a file
     with stores.open_store(args) as db:
-        try:
-            storage_modes.check_of(db)(value)
-        except Malformed as error:
-            raise Refused(str(error)) from None
+        check_value(db.storage_mode, value)
         db[args.key] = value
 
 

@@ -23,7 +23,7 @@ class Shell(cmd.Cmd):
     def __init__(self, db, interactive):
         super().__init__()
         self.db = db
-        self.check_value = storage_modes.check_of(db)
+        self.check_value = storage_modes.check_of(db.storage_mode)
         self.use_rawinput = interactive
         self.worst = OK  # status of any command so far
         if not interactive:

@@ -22,6 +22,6 @@ def make_json_check():
     return check
 
 
-def check_of(db):
-    """The function that raises Malformed for bytes that are no value of this store."""
-    return make_json_check() if db.storage_mode == "json" else check_nothing
+def check_of(storage_mode):
+    """The function that raises Malformed for bytes that are no value of a store of that mode."""
+    return make_json_check() if storage_mode == "json" else check_nothing
