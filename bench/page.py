@@ -110,9 +110,10 @@ def comparison(panel):
         return ""
     (name, own), (other, best) = found
     show = human_time if panel.y_label == "latency" else human
-    where = {"log2": f" at {own.x:g} {panel.x_label}", "log": f" at {human(own.x)} {panel.x_label}",
-             "linear": f" at {human(own.x)} {panel.x_label}"}.get(panel.x_scale, "")
-    if panel.x_scale == "names":
+    where = f" at {own.x:,.0f} {panel.x_label}"
+    if panel.x_scale == "bars":
+        where = ""
+    elif panel.x_scale == "names":
         where = f" at the {panel.ticks[int(own.x)]}"
     ratio = f", ×{own.y / best.y:.2f}" if best.y else ""
     return f" {name} {show(own.y)}, best of the others {other} {show(best.y)}{ratio}{where}."

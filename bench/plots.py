@@ -6,6 +6,7 @@ The same panels give the same files, byte for byte, with the same matplotlib.
 import io
 import itertools
 import re
+import textwrap
 
 import matplotlib
 
@@ -34,6 +35,8 @@ MARKS, DASHES = ("s", "^", "D", "v", "P", "X", "<"), ("-", "--", ":")
 COLUMNS = 3
 PANEL_INCHES = (4.2, 2.7)
 BAR_INCHES, BAR_MARGIN_INCHES = 0.24, 0.75
+TITLE_CHARACTERS = 34
+TICKS_MAX = 7  # more are left to matplotlib to choose
 LOGARITHMIC_FROM = 30  # times the least
 FEW_DECADES = 200  # times the least; below it a logarithmic axis gets more marks than powers of ten
 
@@ -66,7 +69,7 @@ def format_value(panel):
     return human
 
 
-def draw_bars(axes, panel, styles):
+def draw_bars(axes, panel, styles, height):
     names = [name for name in styles if panel.series.get(name)]
     show = format_value(panel)
     values = [point.y for name in names for point in panel.series[name][-1:] if point.y > 0]
@@ -80,7 +83,8 @@ def draw_bars(axes, panel, styles):
         axes.plot([point.low, point.high], [place, place], color=INK, linewidth=1)
         axes.annotate(show(point.y), (max(point.y, point.high), place), (5, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    # A bar is as thick beside taller neighbours.
+    axes.set_ylim((height - BAR_MARGIN_INCHES) / BAR_INCHES - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     if logarithmic:
         axes.set_xscale("log")
@@ -122,6 +126,8 @@ def scale_axes(axes, panel):
         axes.set_xticks(range(len(panel.ticks)), panel.ticks)
     else:
         axes.set_xscale(panel.x_scale)
+        if panel.x_scale == "log" and len(xs) <= TICKS_MAX:
+            axes.set_xticks(xs)
         axes.xaxis.set_major_formatter(lambda value, _: human(value))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_yscale(panel.y_scale)
@@ -136,8 +142,11 @@ def scale_axes(axes, panel):
     axes.yaxis.set_major_formatter(lambda value, _: show(value))
 
 
-def draw_panel(axes, panel, styles):
-    (draw_bars if panel.x_scale == "bars" else draw_lines)(axes, panel, styles)
+def draw_panel(axes, panel, styles, height):
+    if panel.x_scale == "bars":
+        draw_bars(axes, panel, styles, height)
+    else:
+        draw_lines(axes, panel, styles)
 
 
 def height_of(panel):
@@ -149,7 +158,7 @@ def height_of(panel):
 def inline_svg(panel, styles, identity):
     """An <svg> element for a page: its ink is the page's, its names are its own, and it refers to nothing outside."""
     figure, axes = pyplot.subplots(figsize=(PANEL_INCHES[0], height_of(panel)))
-    draw_panel(axes, panel, styles)
+    draw_panel(axes, panel, styles, height_of(panel))
     figure.tight_layout()
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
@@ -188,12 +197,13 @@ def picture(section, machine):
     heights = [max(height_of(panel) for panel in section.panels[i * columns:(i + 1) * columns]) for i in range(rows)]
     figure = pyplot.figure(figsize=(PANEL_INCHES[0] * columns, sum(heights) + 0.3 * rows + 1), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
-    for axes, panel in itertools.zip_longest(grid.flat, section.panels):
+    for place, (axes, panel) in enumerate(itertools.zip_longest(grid.flat, section.panels)):
         if panel is None:
             axes.set_axis_off()
             continue
-        draw_panel(axes, panel, styles)
-        axes.set_title(panel.title, loc="left", fontweight="bold", fontsize=8)
+        draw_panel(axes, panel, styles, heights[place // columns])
+        axes.set_title("\n".join(textwrap.wrap(panel.title, TITLE_CHARACTERS)), loc="left", fontweight="bold",
+                       fontsize=8)
     if any(panel.x_scale != "bars" for panel in section.panels):
         handles = [pyplot.Line2D([], [], color=colour, marker=mark, linestyle=dash, markersize=5, label=name)
                    for name, (colour, mark, dash) in styles.items()]

@@ -2,8 +2,11 @@
 
 import dataclasses
 
-from results import LATENCIES, OURS, size_of
+from results import LATENCIES, OURS, is_number, size_of
 
+# Parameters that make a run longer, or that figures repeat as a label.
+EFFORT = ("seed", "rounds", "pairs", "operations", "milliseconds", "seconds", "threads", "durability")
+UNITS = {"keys": "keys", "value_bytes": "bytes"}
 # They show what cannot be beaten: no peers.
 LIMITS = ("no threads", "best possible")
 TABLES, SIZES = ("map",), ("map", "sizes")
@@ -55,13 +58,25 @@ def title_of(figure, without=(), extra=()):
     return ", ".join([part for part in (*parts, *extra) if part])
 
 
-def common_labels(figures):
-    """Labels that are the same in all the figures, which a title need not repeat."""
+def common_labels(results):
+    """Labels that are the same in all the figures of a section, which a title need not repeat."""
     values = {}
-    for figure in figures:
-        for key, text in figure.labels.items():
-            values.setdefault(key, set()).add(text)
-    return [key for key, texts in values.items() if len(texts) == 1 and key != "workload"]
+    for result in results:
+        for figure in result.figures:
+            for key, text in figure.labels.items():
+                values.setdefault(key, set()).add(text)
+    return [key for key, texts in values.items() if len(texts) == 1 and key not in ("workload", "durability")]
+
+
+def told_apart(result, results):
+    """The parameters by which a run differs from its neighbours, for titles; not those of how long it took."""
+    parts = []
+    for name, value in result.parameters.items():
+        others = {other.parameters.get(name) for other in results}
+        if len(others) > 1 and name not in EFFORT:
+            number = f"{value:,}" if is_number(value) else str(value)
+            parts.append(f"{number} {UNITS[name]}" if name in UNITS else f"{name.replace('_', ' ')} {number}")
+    return parts
 
 
 def group(pairs):
@@ -82,16 +97,14 @@ def bars(series, label):
     return {name if points[0].x == 1 else f"{name}, {points[0].x} {label}": points for name, points in series.items()}
 
 
-def over_threads(results, label="threads", sized=False):
-    """A panel a workload; bars where there is one number of threads."""
+def over_threads(results, label="threads"):
+    """A panel a workload; bars where each was measured with one number of threads."""
     panels = []
-    for result in sorted(results, key=lambda result: [result.parameters.get(name, 0) for name in ("keys", "value_bytes")]):
-        rated = [figure for figure in result.figures if "per_second" in figure.numbers]
-        common = common_labels(rated)
-        extra = [f"{result.parameters[name]:,} {what}" for name, what in (("keys", "keys"), ("value_bytes", "bytes"))
-                 if sized and name in result.parameters]
+    common = common_labels(results)
+    for result in sorted(results, key=lambda result: [result.parameters.get(name, 0) for name in UNITS]):
+        extra = told_apart(result, results)
         found = group((title_of(figure, common, extra), (figure.name, rate_point(figure, figure.threads)))
-                      for figure in rated)
+                      for figure in result.figures if "per_second" in figure.numbers)
         for title, series in found.items():
             if any(len(points) > 1 for points in series.values()):
                 panels.append(Panel(title, label, "operations a second", series, "log2"))
@@ -114,40 +127,51 @@ def over_size(results, name, other):
         size, fixed, key_bytes = (size_of(result, figure, each) for each in (name, other, "key_bytes"))
         if size is not None and figure.threads in (1, most):
             extra = [f"{figure.threads} thread{'s' if figure.threads > 1 else ''}",
-                     f"{fixed:,} {'keys' if other == 'keys' else 'bytes'}" if fixed is not None else "",
-                     f"keys of {key_bytes} bytes" if varies else ""]
+                     f"{fixed:,.0f} {'keys' if other == 'keys' else 'bytes'}" if fixed is not None else "",
+                     f"keys of {key_bytes:.0f} bytes" if varies and key_bytes is not None else ""]
             pairs.append((title_of(figure, extra=extra), (figure.name, rate_point(figure, size))))
     label = "keys in the table" if name == "keys" else "bytes of a value"
     return [Panel(title, label, "operations a second", series, "log") for title, series in group(pairs).items()
             if len(distinct_x(series)) > 1]
 
 
+def latency_panel(title, figures):
+    most = max(figure.threads for figure in figures)
+    series = {figure.name: [Point(LATENCIES.index(name), ns, ns, ns) for name, ns in figure.latency_ns.items()
+                            if name in LATENCIES and ns > 0]
+              for figure in figures if figure.threads == most}
+    title = f"{title}, {most} thread{'s' if most > 1 else ''}"
+    return Panel(title, "so many of the operations took no longer", "latency", series, "names", "log", LATENCIES,
+                 higher_is_better=False)
+
+
 def latencies(results):
     """A panel a workload at its highest number of threads: the percentiles of each who was measured."""
     panels = []
+    common = common_labels(results)
     for result in results:
-        timed = [figure for figure in result.figures if figure.latency_ns]
-        common = common_labels(timed)
+        extra = told_apart(result, [other for other in results if other.benchmark == result.benchmark])
         by_title = {}
-        for figure in timed:
-            by_title.setdefault(title_of(figure, common), []).append(figure)
-        for title, figures in by_title.items():
-            most = max(figure.threads for figure in figures)
-            series = {figure.name: [Point(LATENCIES.index(name), ns, ns, ns) for name, ns in figure.latency_ns.items()
-                                    if name in LATENCIES and ns > 0]
-                      for figure in figures if figure.threads == most}
-            title = f"{title}, {most} thread{'s' if most > 1 else ''}"
-            panels.append(Panel(title, "so many of the operations took no longer", "latency", series, "names", "log",
-                                LATENCIES, higher_is_better=False))
+        for figure in result.figures:
+            if figure.latency_ns:
+                by_title.setdefault(title_of(figure, common, extra), []).append(figure)
+        panels += [latency_panel(title, figures) for title, figures in by_title.items()]
     return panels
 
 
 def growing(results):
-    series = {figure.name: [Point(x, y, y, y) for x, y in figure.curves["worst_ns_by_records"] if y > 0]
-              for result in results for figure in result.figures if "worst_ns_by_records" in figure.curves}
-    panel = Panel("worst put in each fiftieth of the growth", "records in the table", "latency", series,
-                  "linear", "log", higher_is_better=False)
-    return [panel] if series else []
+    """The worst put in each part of the growth."""
+    panels = []
+    for result in results:
+        figures = [figure for figure in result.figures if "worst_ns_by_records" in figure.curves]
+        series = {figure.name: [Point(x, y, y, y) for x, y in figure.curves["worst_ns_by_records"] if y > 0]
+                  for figure in figures}
+        threads = max((figure.threads for figure in figures), default=0)
+        if series:
+            title = f"worst put in each fiftieth of the growth, {threads} thread{'s' if threads > 1 else ''}"
+            panels.append(Panel(title, "records in the table", "latency", series, "linear", "log",
+                                higher_is_better=False))
+    return panels
 
 
 def misses(results):
@@ -179,7 +203,7 @@ PLAN = [
      "or falls, that threads stand in each other's way. 95/5 and 50/50: so many look-ups and writes in a hundred. "
      "ReadHeavy, Exchange and RapidGrow: mixes of look-ups, inserts, removals and updates, 98, 10 and 5 % of them "
      "look-ups. Zipf: a few keys are asked for much more often than the rest. “no threads” is a table without any "
-     "synchronization, which a single thread may use: the limit.", lambda results: over_threads(results, sized=True)),
+     "synchronization, which a single thread may use: the limit.", over_threads),
     ("table-size", SIZES, "The table in memory, small and large",
      "The same work on tables of more and more keys. Small ones fit the caches of the processor.",
      lambda results: over_size(results, "keys", "value_bytes")),
