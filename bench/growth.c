@@ -30,6 +30,7 @@ struct parameters {
     uint64_t threads;
     uint64_t rounds;
     uint64_t seed;
+    const char *only;
     const char *json;
 };
 
@@ -191,10 +192,27 @@ static uint32_t *order_new(const struct parameters *parameters)
     return order;
 }
 
+/* The side of that name alone. */
+static bool choose(struct side *sides, size_t *count, const char *name)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (strcmp(sides[i].ops->name, name) == 0) {
+            sides[0] = sides[i];
+            *count = 1;
+            return true;
+        }
+    }
+    return false;
+}
+
 static int run(const struct parameters *parameters, struct bench_report *report)
 {
     static struct side sides[] = {{.ops = &map_dictsqlite}, {.ops = &map_rculfhash}};
-    const size_t side_count = sizeof sides / sizeof sides[0];
+    size_t side_count = sizeof sides / sizeof sides[0];
+    if (parameters->only != NULL && !choose(sides, &side_count, parameters->only)) {
+        fprintf(stderr, "no map is called \"%s\"\n", parameters->only);
+        return 2;
+    }
     uint32_t *order = order_new(parameters);
     if (order == NULL) {
         fprintf(stderr, "out of memory\n");
@@ -233,6 +251,7 @@ int main(int argc, char **argv)
         {"threads", STRESS_NUMBER, &parameters.threads, "that put them"},
         {"rounds", STRESS_NUMBER, &parameters.rounds, "of which the medians are taken"},
         {"seed", STRESS_NUMBER, &parameters.seed, "of the order of the keys; 0: a fresh one"},
+        {"only", STRESS_TEXT, &parameters.only, "the name of the one map to measure"},
         {"json", STRESS_TEXT, &parameters.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];
