@@ -1,4 +1,4 @@
-/* What the code needs to know of the machine: cache lines, address width, the monotonic clock. */
+/* What the code needs to know of the machine: cache lines, pages, cores, the monotonic clock. */
 #ifndef DSQ_CORE_PLATFORM_H
 #define DSQ_CORE_PLATFORM_H
 
@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DSQ_CACHE_LINE_BYTES 64
 #define DSQ_CACHE_ALIGNED __attribute__((aligned(DSQ_CACHE_LINE_BYTES)))
@@ -49,6 +50,13 @@ static inline void dsq_prefer_huge_pages(void *memory, size_t size)
         (void)madvise((unsigned char *)memory + (begin - (uintptr_t)memory), end - begin,
                       MADV_HUGEPAGE);
     }
+}
+
+/* Cores that are there; at least 1. */
+static inline uint64_t dsq_core_count(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 0 ? (uint64_t)cores : 1;
 }
 
 /* The smallest power of two that is at least value; value is at most 2^62. */

@@ -39,7 +39,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "core/event.h"
@@ -71,8 +70,7 @@ struct stripe {
     DSQ_CACHE_ALIGNED _Atomic(struct dsq_mpsc_node *) ripe;
     _Atomic(struct dsq_mpsc_node *) fresh;
     _Atomic(struct dsq_mpsc_node *) surplus;
-    _Atomic uint64_t
-        ripe_bytes; /* of all three; wraps for a moment when a batch was counted late */
+    _Atomic uint64_t ripe_bytes; /* of all three; wraps for a moment if a batch is counted late */
     /* Of the round under way, the reclaimer's own. */
     struct dsq_mpsc_node *batch;
     uint64_t batch_bytes;
@@ -179,17 +177,12 @@ static void free_objects(struct dsq_mpsc_node *node)
     }
 }
 
-static void free_surplus(struct stripe *stripe)
-{
-    free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, NULL));
-}
-
 static void free_ripe(struct dsq_reclaim *reclaim)
 {
     for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
         free_records(stripe, dsq_exchange_acq_rel(&stripe->ripe, NULL));
         free_records(stripe, dsq_exchange_acq_rel(&stripe->fresh, NULL));
-        free_surplus(stripe);
+        free_records(stripe, dsq_exchange_acq_rel(&stripe->surplus, NULL));
     }
 }
 
@@ -382,8 +375,7 @@ static void *reclaimer(void *argument)
 
 static unsigned choose_stripes(void)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t stripes = dsq_next_power_of_two((uint64_t)(cores > 0 ? cores : 1));
+    uint64_t stripes = dsq_next_power_of_two(dsq_core_count());
 
     stripes = stripes > STRIPES_MIN ? stripes : STRIPES_MIN;
     return (unsigned)(stripes < STRIPES_MAX ? stripes : STRIPES_MAX);

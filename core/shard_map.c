@@ -1,7 +1,6 @@
 #include "core/shard_map.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 
@@ -17,8 +16,7 @@
 
 static unsigned choose_shard_bits(uint64_t capacity)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t shards = dsq_next_power_of_two((uint64_t)(cores > 0 ? cores : 1) * SHARDS_PER_CORE);
+    uint64_t shards = dsq_next_power_of_two(dsq_core_count() * SHARDS_PER_CORE);
     unsigned bits = (unsigned)__builtin_ctzll(shards);
 
     bits = bits < SHARD_BITS_MAX ? bits : SHARD_BITS_MAX;

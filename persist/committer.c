@@ -21,7 +21,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "core/platform.h"
@@ -45,7 +44,7 @@ static void init_shared(struct dsq_committer *committer, const struct dsq_commit
     dsq_store_relaxed(&committer->durable_seq, store->ops->seq(store));
     dsq_store_relaxed(&committer->folded_seq, store->ops->seq(store));
     dsq_fold_init(&committer->fold, store->ops->seq(store));
-    committer->spins = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+    committer->spins = dsq_core_count() > 1;
     dsq_store_relaxed(&committer->wal_bytes, store->ops->wal_bytes(store));
 }
 

@@ -42,10 +42,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <unistd.h>
 
 #include "core/bytes.h"
 #include "core/hash.h"
+#include "core/platform.h"
 #include "core/shard_map.h"
 #include "persist/committer.h"
 #include "persist/store.h"
@@ -61,8 +61,7 @@
 #define DSQ_TIER_RETIRED_BYTES_MOST (UINT64_C(64) * 1024 * 1024)
 static inline uint64_t dsq_tier_retired_cap_bytes(void)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t bytes = DSQ_TIER_RETIRED_BYTES_PER_CORE * (uint64_t)(cores > 0 ? cores : 1);
+    uint64_t bytes = DSQ_TIER_RETIRED_BYTES_PER_CORE * dsq_core_count();
 
     if (bytes < DSQ_TIER_RETIRED_BYTES_LEAST) {
         return DSQ_TIER_RETIRED_BYTES_LEAST;

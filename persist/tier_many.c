@@ -7,8 +7,6 @@
 #include "core/error.h"
 #include "persist/tier_internal.h"
 
-#define RUN_KEYS DSQ_TIER_RUN_KEYS
-
 static void hash_keys(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
                       uint64_t *hashes)
 {
@@ -20,7 +18,7 @@ static void hash_keys(struct dsq_tier *tier, const struct dsq_bytes *keys, size_
 void dsq_tier_peek_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_t count,
                         struct dsq_record **records, int *statuses)
 {
-    uint64_t hashes[RUN_KEYS];
+    uint64_t hashes[DSQ_TIER_RUN_KEYS];
     size_t answered = 0;
 
     hash_keys(tier, keys, count, hashes);
@@ -44,7 +42,7 @@ struct run {
 static void pin_hot(const struct run *run)
 {
     struct dsq_tier *tier = run->tier;
-    uint64_t hashes[RUN_KEYS];
+    uint64_t hashes[DSQ_TIER_RUN_KEYS];
 
     dsq_read_lock();
     hash_keys(tier, run->keys, run->count, hashes);
@@ -87,11 +85,11 @@ int dsq_tier_pin_many(struct dsq_tier *tier, const struct dsq_bytes *keys, size_
 {
     int first = DSQ_OK;
 
-    for (size_t i = 0; i < count; i += RUN_KEYS) {
+    for (size_t i = 0; i < count; i += DSQ_TIER_RUN_KEYS) {
         struct run run = {
             .tier = tier,
             .keys = keys + i,
-            .count = count - i < RUN_KEYS ? count - i : RUN_KEYS,
+            .count = count - i < DSQ_TIER_RUN_KEYS ? count - i : DSQ_TIER_RUN_KEYS,
             .records = records + i,
             .statuses = statuses + i,
         };

@@ -348,7 +348,8 @@ struct dsq_peeked {
  * to stay with the record, peeked->note for no change.  Records that exist at the same time differ in
  * `record`; one that takes the address of an earlier one has no note.  So a note, say the index of an
  * entry that has the record and the object, is true if the entry has that record.
- * Notes are the caller's to order: no two threads may be in such a call with one handle.
+ * Notes are the caller's to order: no two threads may be in such a call with one handle, unless no visitor
+ * changes a note.
  */
 typedef uint16_t (*dsq_noting_visitor)(void *context, const struct dsq_peeked *peeked);
 DSQ_API int dsq_peek_noted(dsq_db *db, const void *key, size_t key_size, dsq_noting_visitor visitor,
@@ -357,7 +358,7 @@ DSQ_API int dsq_peek_noted(dsq_db *db, const void *key, size_t key_size, dsq_not
 /*
  * dsq_peek_noted for many keys, with the memory fetched as by dsq_multi_get: statuses[i] is what dsq_peek
  * would return for keys[i], and the visitor is told i.  Returns DSQ_OK; a key that is invalid or too
- * long refuses the whole call.  Where no visitor changes a note, threads may call it at the same time.
+ * long refuses the whole call.
  */
 typedef uint16_t (*dsq_multi_visitor)(void *context, size_t i, const struct dsq_peeked *peeked);
 DSQ_API DSQ_MUST_CHECK int dsq_multi_peek(dsq_db *db, const struct dsq_key *keys, size_t count,

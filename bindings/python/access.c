@@ -4,7 +4,7 @@
 
 /* A look at the hot tier: the value as bytes, unless it is large or memory ran out. */
 struct glance {
-    struct dsq_py_value_cache *values;
+    struct dsq_py_value_cache *cache;
     PyObject *bytes;
     bool large;
 };
@@ -16,7 +16,7 @@ static uint16_t take_bytes(void *context, const struct dsq_peeked *peeked)
     if (peeked->size > DSQ_PY_LARGE_BYTES) {
         glance->large = true;
     } else {
-        glance->bytes = dsq_py_value_object(glance->values, peeked, &note);
+        glance->bytes = dsq_py_value_object(glance->cache, peeked, &note);
     }
     return note;
 }
@@ -63,7 +63,7 @@ PyObject *dsq_py_get_bytes(struct dsq_py_db *self, PyObject *key_object)
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
         return NULL;
     }
-    struct glance glance = {&self->values, NULL, false};
+    struct glance glance = {&self->value_cache, NULL, false};
     int status = dsq_peek_noted(self->db, key.data, key.size, take_bytes, &glance);
     if (status == DSQ_WOULD_BLOCK || glance.large) {
         return get_waiting(self, &key);

@@ -138,7 +138,7 @@ static void keep_options(struct dsq_py_db *self, const struct dsq_py_options *op
     bool is_default = native->persist_mode == DSQ_MODE_DEFAULT;
     self->mode = is_default ? DSQ_MODE_WRITETHROUGH : native->persist_mode;
     /* What is decoded is made anew each time. */
-    self->values.bytes_max = self->codec == NULL ? options->value_cache_bytes : 0;
+    self->value_cache.bytes_max = self->codec == NULL ? options->value_cache_bytes : 0;
     self->queue_bytes = native->queue_bytes != 0 ? native->queue_bytes : DSQ_DEFAULT_QUEUE_BYTES;
     strcpy(self->storage_mode, dsq_value_format(self->db));
     Py_INCREF(options->path);
@@ -203,7 +203,7 @@ int dsq_py_open(struct dsq_py_db *self, struct dsq_py_options *options)
 static void become_closed(struct dsq_py_db *self)
 {
     self->db = NULL;
-    dsq_py_value_cache_clear(&self->values);
+    dsq_py_value_cache_clear(&self->value_cache);
     unlink_handle(self);
     end_change(self, DSQ_PY_CLOSED);
 }

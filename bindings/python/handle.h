@@ -53,7 +53,7 @@ struct dsq_py_db {
     struct dsq_py_iterator *iterators;
     struct dsq_py_reporting *reportings;
     struct dsq_py_db *previous, *next; /* the module's open handles */
-    struct dsq_py_value_cache values;
+    struct dsq_py_value_cache value_cache;
     uint64_t queue_bytes; /* as opened with, the default filled in */
     PyObject *path;       /* as it was given */
     PyObject *recipe;     /* how to open it again; NULL if there is no way */

@@ -92,7 +92,7 @@ static bool take_values(struct dsq_py_db *self, struct look_up *look_up, PyObjec
 }
 
 struct glances {
-    struct dsq_py_value_cache *known;
+    struct dsq_py_value_cache *cache;
     PyObject **values;
 };
 
@@ -102,7 +102,7 @@ static uint16_t take_glance(void *context, size_t i, const struct dsq_peeked *pe
     struct glances *glances = context;
     uint16_t note = peeked->note;
     if (peeked->size <= DSQ_PY_LARGE_BYTES) {
-        glances->values[i] = dsq_py_value_object(glances->known, peeked, &note);
+        glances->values[i] = dsq_py_value_object(glances->cache, peeked, &note);
     }
     return note;
 }
@@ -117,7 +117,7 @@ static Py_ssize_t glance_at_keys(struct dsq_py_db *self, const struct dsq_key *k
 {
     int statuses[LOOK_UP_KEYS];
     Py_ssize_t found = 0;
-    struct glances glances = {&self->values, values};
+    struct glances glances = {&self->value_cache, values};
     memset(values, 0, count * sizeof *values);
     int status = dsq_multi_peek(self->db, keys, count, take_glance, &glances, statuses);
     if (status < 0) {

@@ -33,7 +33,7 @@ PyObject *dsq_py_clear(struct dsq_py_db *self)
     if (!cleared) {
         return NULL;
     }
-    dsq_py_value_cache_clear(&self->values);
+    dsq_py_value_cache_clear(&self->value_cache);
     Py_RETURN_NONE;
 }
 

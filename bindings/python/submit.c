@@ -3,7 +3,7 @@
 #include "bindings/python/codec.h"
 
 struct glance {
-    struct dsq_py_value_cache *values;
+    struct dsq_py_value_cache *cache;
     PyObject *bytes;
 };
 
@@ -12,7 +12,7 @@ static uint16_t take_bytes(void *context, const struct dsq_peeked *peeked)
 {
     struct glance *glance = context;
     uint16_t note;
-    glance->bytes = dsq_py_value_object(glance->values, peeked, &note);
+    glance->bytes = dsq_py_value_object(glance->cache, peeked, &note);
     return note;
 }
 
@@ -24,7 +24,7 @@ static PyObject *would_wait(void)
 PyObject *dsq_py_try_get(struct dsq_py_db *self, PyObject *key_object, PyObject *fallback)
 {
     struct dsq_py_key key;
-    struct glance glance = {&self->values, NULL};
+    struct glance glance = {&self->value_cache, NULL};
     if (!dsq_py_key_get(key_object, &key) || !dsq_py_ready(self)) {
         return NULL;
     }
