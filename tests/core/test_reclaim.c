@@ -226,24 +226,37 @@ static void retire_blocker(struct blocker *blocker)
     dsq_reclaim_retire(reclaim, &blocker->retired, MUCH);
 }
 
-/* The reclaimer stands still from here on. */
-static void hold(struct blocker *blocker)
+/* That in which the reclaimer stands, and the next one. */
+static struct blocker blockers[2];
+static unsigned standing;
+
+/* A reclaimer that stands still from here on. */
+static void start_held(void)
 {
-    retire_blocker(blocker);
-    sem_wait(&blocker->inside);
+    start(8 * MUCH);
+    retire_blocker(&blockers[standing]);
+    sem_wait(&blockers[standing].inside);
 }
 
-/* What was retired since hold is ripe, as one list, and the reclaimer stands still again. */
-static void ripen(struct blocker *before, struct blocker *after)
+/* What was retired since the reclaimer stands is ripe, as one list, and it stands still again. */
+static void ripen(void)
 {
-    retire_blocker(after);
+    struct blocker *before = &blockers[standing];
+    standing = 1 - standing;
+    retire_blocker(&blockers[standing]);
     sem_post(&before->leave);
-    sem_wait(&after->inside);
+    sem_wait(&blockers[standing].inside);
 }
 
-static void let_go(struct blocker *blocker)
+static void let_go(void)
 {
-    sem_post(&blocker->leave);
+    sem_post(&blockers[standing].leave);
+}
+
+static void end_held(void)
+{
+    let_go();
+    dsq_reclaim_destroy(reclaim);
 }
 
 static uint64_t ripe_bytes(void)
@@ -260,34 +273,27 @@ static void retire_record(struct dsq_bytes key)
 
 Test(reclaim, a_ripe_record_is_freed_by_who_allocates_next_one_for_one)
 {
-    struct blocker first;
-    struct blocker second;
-    start(8 * MUCH);
-    hold(&first);
+    start_held();
     for (int i = 0; i < 5; i++) {
         retire_large();
     }
-    ripen(&first, &second);
+    ripen();
     for (unsigned left = 5; left-- > 0;) {
         cr_assert_null(dsq_reclaim_recycle(reclaim, ANY), "its value lies elsewhere");
         cr_assert_eq(ripe_bytes(), left * (LARGE + 33));
     }
     cr_assert_null(dsq_reclaim_recycle(reclaim, ANY), "nothing is left");
-    let_go(&second);
-    dsq_reclaim_destroy(reclaim);
+    end_held();
 }
 
 Test(reclaim, what_is_ripe_does_not_stay_when_nobody_allocates)
 {
-    struct blocker first;
-    struct blocker second;
-    start(8 * MUCH);
-    hold(&first);
+    start_held();
     for (int i = 0; i < 5; i++) {
         retire_large();
     }
-    ripen(&first, &second);
-    let_go(&second);
+    ripen();
+    let_go();
     while (dsq_reclaim_bytes(reclaim) != 0) {
         sched_yield();
     }
@@ -302,14 +308,11 @@ Test(reclaim, the_memory_of_a_ripe_record_serves_one_of_the_same_capacity)
     struct dsq_bytes key = {"0123456789", 10};
     size_t capacity = dsq_record_capacity(key.size, 5);
     struct dsq_record *memory;
-    struct blocker first;
-    struct blocker second;
     cr_assert_eq(dsq_record_capacity(key.size + 1, 5), capacity);
-    start(8 * MUCH);
-    hold(&first);
+    start_held();
     retire_record(key);
     retire_record((struct dsq_bytes){"0123456789012345678901234567890", 31});
-    ripen(&first, &second);
+    ripen();
     cr_assert_null(dsq_reclaim_recycle(reclaim, capacity), "the newest is too large, and freed");
     memory = dsq_reclaim_recycle(reclaim, capacity);
     cr_assert_not_null(memory);
@@ -320,53 +323,43 @@ Test(reclaim, the_memory_of_a_ripe_record_serves_one_of_the_same_capacity)
     cr_assert(dsq_record_has_key(memory, 7, (struct dsq_bytes){"another-key", 11}));
     cr_assert_eq(memory->value_size, 5);
     dsq_record_release(reclaim, memory);
-    let_go(&second);
-    dsq_reclaim_destroy(reclaim);
+    end_held();
 }
 
 Test(reclaim, two_records_are_taken_while_there_are_plenty)
 {
-    struct blocker first;
-    struct blocker second;
-    start(8 * MUCH);
-    hold(&first);
+    start_held();
     for (int i = 0; i < 6; i++) {
         retire_large();
     }
-    ripen(&first, &second);
+    ripen();
     cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
     cr_assert_eq(ripe_bytes(), 4 * (LARGE + 33), "two of six");
     for (unsigned left = 4; left-- > 0;) {
         cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
         cr_assert_eq(ripe_bytes(), left * (LARGE + 33), "one at a time");
     }
-    let_go(&second);
-    dsq_reclaim_destroy(reclaim);
+    end_held();
 }
 
 Test(reclaim, a_second_list_waits_until_the_first_has_been_begun)
 {
     struct dsq_bytes key = {"k", 1};
     uint64_t each = dsq_record_footprint(1, 5);
-    struct blocker first;
-    struct blocker second;
-    struct blocker third;
-    start(8 * MUCH);
-    hold(&first);
+    start_held();
     retire_record(key);
-    ripen(&first, &second);
+    ripen();
     retire_record(key);
-    ripen(&second, &third);
+    ripen();
     cr_assert_eq(ripe_bytes(), 2 * each);
     free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
     cr_assert_eq(ripe_bytes(), each);
     cr_assert_null(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)),
                    "the second one has not been taken");
-    ripen(&third, &first);
+    ripen();
     free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
     cr_assert_eq(ripe_bytes(), 0);
-    let_go(&first);
-    dsq_reclaim_destroy(reclaim);
+    end_held();
 }
 
 static void *retire_for_others(void *argument)
@@ -380,18 +373,14 @@ static void *retire_for_others(void *argument)
 Test(reclaim, what_a_thread_retires_that_serves_others_is_for_whoever_allocates)
 {
     pthread_t thread;
-    struct blocker first;
-    struct blocker second;
-    start(8 * MUCH);
-    hold(&first);
+    start_held();
     pthread_create(&thread, NULL, retire_for_others, NULL);
     pthread_join(thread, NULL);
-    ripen(&first, &second);
+    ripen();
     cr_assert_eq(ripe_bytes(), dsq_record_footprint(1, 5));
     free(dsq_reclaim_recycle(reclaim, dsq_record_capacity(1, 5)));
     cr_assert_eq(ripe_bytes(), 0);
-    let_go(&second);
-    dsq_reclaim_destroy(reclaim);
+    end_held();
 }
 
 static void *recycle_and_retire(void *argument)
