@@ -290,7 +290,7 @@ static void setting_report(struct bench *bench, unsigned percent, unsigned threa
     const struct parameters *parameters = &bench->parameters;
     char workload[32];
     snprintf(workload, sizeof workload, "%u %% hits", percent);
-    for (size_t i = 0; i < bench->cache_count && bench->report != NULL; i++) {
+    for (size_t i = 0; i < bench->cache_count; i++) {
         struct cache *cache = &bench->caches[i];
         bench_report_figure(bench->report, cache->ops->name, workload, threads);
         bench_report_rates(bench->report, cache->rates, parameters->rounds);
@@ -409,10 +409,11 @@ static int bench_run(struct bench *bench)
         }
     }
     printf("work: %016" PRIx64 "\n", bench->work);
+    bench_report_work(bench->report, "all", bench->work);
     for (uint64_t i = 0; i < parameters->threads; i++) {
         free(bench->keys[i]);
     }
-    if (bench->report != NULL && !bench_report_write(bench->report, bench->json)) {
+    if (!bench_report_write(bench->report, bench->json)) {
         return 2;
     }
     return stress_failed() ? 1 : 0;
@@ -437,7 +438,6 @@ int main(int argc, char **argv)
                        .shard_bits = SHARD_BITS_TRIED,
                        .seed = 1},
     };
-    char machine[BENCH_MACHINE_BYTES];
     const struct stress_option options[] = {
         {"capacity", STRESS_NUMBER, &bench.parameters.capacity, "records in each cache"},
         {"operations", STRESS_NUMBER, &bench.parameters.operations, "of each thread, in a round"},
@@ -461,11 +461,6 @@ int main(int argc, char **argv)
         return 2;
     }
     stress_seed_choose(&bench.parameters.seed);
-    bench_describe_machine(machine);
-    printf("%s\n", machine);
-    stress_options_print_replay(argv[0], options, option_count);
-    if (bench.json != NULL) {
-        bench.report = bench_report_new("cache", machine, options, option_count);
-    }
+    bench.report = bench_report_begin(argv[0], options, option_count);
     return bench_run(&bench);
 }

@@ -54,6 +54,9 @@ static void pin(pthread_t thread, unsigned index)
     }
 }
 
+/* Processors fetch cache lines in pairs. */
+#define APART_BYTES ((size_t)2 * DSQ_CACHE_LINE_BYTES)
+
 struct bench_thread {
     pthread_t handle;
     pthread_barrier_t *start;
@@ -73,6 +76,16 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
+/* The context in memory that no other thread's is near. */
+static void *context_apart(const void *context, size_t size)
+{
+    void *apart = aligned_alloc(APART_BYTES, (size + APART_BYTES - 1) / APART_BYTES * APART_BYTES);
+    if (apart == NULL) {
+        abort();
+    }
+    return memcpy(apart, context, size);
+}
+
 uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *contexts, size_t size)
 {
     struct bench_thread *threads = calloc(count, sizeof *threads);
@@ -83,8 +96,10 @@ uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *co
         abort();
     }
     for (unsigned i = 0; i < count; i++) {
-        threads[i] = (struct bench_thread){
-            .start = &start, .body = body, .context = (char *)contexts + i * size};
+        threads[i] =
+            (struct bench_thread){.start = &start,
+                                  .body = body,
+                                  .context = context_apart((char *)contexts + i * size, size)};
         if (pthread_create(&threads[i].handle, NULL, run_thread, &threads[i]) != 0) {
             abort();
         }
@@ -92,6 +107,8 @@ uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *co
     }
     for (unsigned i = 0; i < count; i++) {
         pthread_join(threads[i].handle, NULL);
+        memcpy((char *)contexts + i * size, threads[i].context, size);
+        free(threads[i].context);
         began = threads[i].began < began ? threads[i].began : began;
         ended = threads[i].ended > ended ? threads[i].ended : ended;
     }

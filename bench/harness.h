@@ -22,7 +22,8 @@ double bench_median(double *samples, size_t count);
 
 /*
  * Runs body on each of `count` contexts, `size` bytes apart, in a thread of its own, on a core of its own
- * if there are so many; all begin at once.
+ * if there are so many; all begin at once.  Each works on a copy that shares no cache line with the
+ * others', which is copied back at the end: what a thread adds up does not slow its neighbours.
  * Returns the nanoseconds from the first one's beginning to the last one's end, by their own clocks.
  */
 uint64_t bench_run_threads(unsigned count, void (*body)(void *context), void *contexts,

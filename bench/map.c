@@ -143,11 +143,9 @@ static int bench_run(struct bench *bench)
         }
     }
     table_print(bench);
-    if (bench->report != NULL) {
-        figures_report(bench);
-        if (!bench_report_write(bench->report, bench->json)) {
-            return 2;
-        }
+    figures_report(bench);
+    if (!bench_report_write(bench->report, bench->json)) {
+        return 2;
     }
     return stress_failed() ? 1 : 0;
 }
@@ -176,7 +174,6 @@ int main(int argc, char **argv)
         {"json", STRESS_TEXT, &bench.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];
-    char machine[BENCH_MACHINE_BYTES];
     if (!stress_options_parse(argc, argv, options, option_count) || !is_usable(&bench)) {
         return 2;
     }
@@ -186,12 +183,7 @@ int main(int argc, char **argv)
         return 2;
     }
     stress_seed_choose(&bench.parameters.seed);
-    bench_describe_machine(machine);
-    printf("%s\n", machine);
-    stress_options_print_replay(argv[0], options, option_count);
-    if (bench.json != NULL) {
-        bench.report = bench_report_new("map", machine, options, option_count);
-    }
+    bench.report = bench_report_begin(argv[0], options, option_count);
     int status = bench_run(&bench);
     map_inputs_free(&bench.inputs);
     return status;

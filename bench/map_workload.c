@@ -56,9 +56,8 @@ bool map_workload_only_reads(const struct map_workload *workload)
 
 enum kind { GET, PUT, REMOVE };
 
-/* On cache lines of its own, and on pairs of them, which processors fetch together: each thread adds to its sum. */
 struct plan {
-    _Alignas(2 * DSQ_CACHE_LINE_BYTES) const struct map_inputs *inputs;
+    const struct map_inputs *inputs;
     const struct map_ops *ops;
     void *map;
     uint32_t *steps; /* owned if the keys are the thread's own */

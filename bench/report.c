@@ -69,8 +69,8 @@ static json_t *command_new(const char *benchmark, const struct stress_option *op
     return words;
 }
 
-struct bench_report *bench_report_new(const char *benchmark, const char *machine,
-                                      const struct stress_option *options, size_t count)
+static struct bench_report *report_new(const char *benchmark, const char *machine,
+                                       const struct stress_option *options, size_t count)
 {
     struct bench_report *report = calloc(1, sizeof *report);
     if (report == NULL) {
@@ -100,7 +100,7 @@ struct bench_report *bench_report_begin(const char *program, const struct stress
     bench_describe_machine(machine);
     printf("%s\n", machine);
     stress_options_print_replay(program, options, count);
-    return bench_report_new(slash != NULL ? slash + 1 : program, machine, options, count);
+    return report_new(slash != NULL ? slash + 1 : program, machine, options, count);
 }
 
 void bench_report_parameter(struct bench_report *report, const char *name, uint64_t number)

@@ -12,13 +12,9 @@
 struct bench_report;
 
 /*
- * The parameters are the options that have a value, dashes as underscores, without --json; the command is the
- * one that repeats the run.
+ * Prints the machine as it is now, and the command that repeats the run.  The report is named as the file of the
+ * program is; its parameters are the options that have a value, dashes as underscores, without --json.
  */
-struct bench_report *bench_report_new(const char *benchmark, const char *machine,
-                                      const struct stress_option *options, size_t count);
-
-/* The same, named as the file of the program is; prints the machine as it is now, and the command. */
 struct bench_report *bench_report_begin(const char *program, const struct stress_option *options,
                                         size_t count);
 

@@ -186,9 +186,7 @@ static bool setting_measure(struct bench *bench, const struct setting *setting)
     }
     map_inputs_free(&inputs);
     setting_print(bench, setting);
-    if (bench->report != NULL) {
-        setting_report(bench, setting);
-    }
+    setting_report(bench, setting);
     return true;
 }
 
@@ -232,7 +230,8 @@ static int bench_run(struct bench *bench)
         }
     }
     printf("work: %016" PRIx64 "\n", bench->work);
-    if (bench->report != NULL && !bench_report_write(bench->report, bench->json)) {
+    bench_report_work(bench->report, "all", bench->work);
+    if (!bench_report_write(bench->report, bench->json)) {
         return 2;
     }
     return stress_failed() ? 1 : 0;
@@ -260,7 +259,6 @@ int main(int argc, char **argv)
         .names = DEFAULT_MAPS,
         .workload = "get, found",
     };
-    char machine[BENCH_MACHINE_BYTES];
     const struct stress_option options[] = {
         {"keys", STRESS_NUMBER, &bench.parameters.keys, "where keys and values vary in size"},
         {"keys-max", STRESS_NUMBER, &bench.keys_max, "of the sizes of the table"},
@@ -286,11 +284,6 @@ int main(int argc, char **argv)
     if (bench.look_ups > 0) {
         return look_up_only(&bench);
     }
-    bench_describe_machine(machine);
-    printf("%s\n", machine);
-    stress_options_print_replay(argv[0], options, option_count);
-    if (bench.json != NULL) {
-        bench.report = bench_report_new("sizes", machine, options, option_count);
-    }
+    bench.report = bench_report_begin(argv[0], options, option_count);
     return bench_run(&bench);
 }

@@ -354,11 +354,8 @@ static void configure(struct bench *bench)
         store_dictsqlite_bytes(hot, bench->value_bytes, (unsigned)bench->threads);
     bench->config.threads = (unsigned)bench->threads;
     bench->report.rounds = bench->rounds;
-    bench->report.seed = bench->seed;
     bench->report.operations = bench->operations;
-    bench->report.hot_percent = bench->hot_percent;
     bench->report.config = bench->config;
-    bench->report.loaded = bench->loaded;
     bench->next = bench->loaded;
     printf("\nkeys of %d bytes, values of %" PRIu64 "; memory: %.1f MiB for what is read (%" PRIu64
            " %% of the records in dictsqlite's hot tier, and its page caches), %" PRIu64
@@ -367,7 +364,7 @@ static void configure(struct bench *bench)
            bench->hot_percent, bench->queue_mib, bench->durability);
 }
 
-static int bench_run(struct bench *bench)
+static int bench_run(struct bench *bench, struct bench_report *report)
 {
     bench->report.row = calloc(STORE_ROWS_MAX, sizeof *bench->report.row);
     if (bench->report.row == NULL ||
@@ -391,8 +388,9 @@ static int bench_run(struct bench *bench)
     nftw(bench->folder, remove_entry, FILES_OPEN, FTW_DEPTH | FTW_PHYS);
     store_report_print(&bench->report);
     printf("\nwork: %016" PRIx64 "\n", bench->work[0]);
-    if (bench->json != NULL && !store_report_write(&bench->report, bench->json)) {
-        fprintf(stderr, "cannot write %s\n", bench->json);
+    store_report_fill(&bench->report, report);
+    bench_report_work(report, "all", bench->work[0]);
+    if (!bench_report_write(report, bench->json)) {
         return 2;
     }
     store_records_fini(&bench->records);
@@ -438,8 +436,5 @@ int main(int argc, char **argv)
         return 2;
     }
     stress_seed_choose(&bench.seed);
-    bench_describe_machine(bench.report.machine);
-    printf("%s\n", bench.report.machine);
-    stress_options_print_replay(argv[0], options, option_count);
-    return bench_run(&bench);
+    return bench_run(&bench, bench_report_begin(argv[0], options, option_count));
 }

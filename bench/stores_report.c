@@ -1,9 +1,6 @@
 #include "bench/stores_report.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-
-#include <jansson.h>
 
 #define STORE_COLUMN 15
 
@@ -69,55 +66,28 @@ void store_report_print(struct store_report *report)
 
 /* ---- JSON ---- */
 
-static json_t *latency_new(const struct bench_latency *latency)
-{
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "p50",
-                     (json_int_t)bench_latency_quantile_ns(latency, 0.5), "p99",
-                     (json_int_t)bench_latency_quantile_ns(latency, 0.99), "p99.9",
-                     (json_int_t)bench_latency_quantile_ns(latency, 0.999), "p99.99",
-                     (json_int_t)bench_latency_quantile_ns(latency, 0.9999), "worst",
-                     (json_int_t)latency->worst_ns);
-}
-
-static json_t *figure_new(struct store_report *report, struct store_row *row, unsigned store)
+static void report_cell(struct store_report *table, struct store_row *row, unsigned store,
+                        struct bench_report *report)
 {
     struct store_cell *cell = &row->cells[store];
-    double middle = median(report, cell);
-    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:f, s:f, s:f, s:o}", "store", report->names[store],
-                     "workload", row->workload, "keys", row->keys, "durability",
-                     store_durability_name(report->config.durability), "threads", (int)row->threads,
-                     "per_second", middle, "lower_quartile", cell->samples[report->rounds / 4],
-                     "upper_quartile", cell->samples[report->rounds - 1 - report->rounds / 4],
-                     "latency_ns", latency_new(&cell->latency));
+    bench_report_figure_of(report, "store", table->names[store], row->workload, row->threads);
+    bench_report_label(report, "keys", row->keys);
+    bench_report_label(report, "durability", store_durability_name(table->config.durability));
+    bench_report_rates(report, cell->samples, table->rounds);
+    bench_report_latency(report, &cell->latency);
 }
 
-static json_t *figures_new(struct store_report *report)
+void store_report_fill(struct store_report *table, struct bench_report *report)
 {
-    json_t *figures = json_array();
-    for (unsigned i = 0; i < report->rows; i++) {
-        for (unsigned j = 0; j < report->count; j++) {
-            if (report->row[i].measured[j]) {
-                json_array_append_new(figures, figure_new(report, &report->row[i], j));
+    const struct store_config *config = &table->config;
+    bench_report_parameter(report, "operations", table->operations);
+    bench_report_parameter(report, "write_bytes", config->write_bytes);
+    bench_report_parameter(report, "read_bytes", config->read_bytes);
+    for (unsigned i = 0; i < table->rows; i++) {
+        for (unsigned j = 0; j < table->count; j++) {
+            if (table->row[i].measured[j]) {
+                report_cell(table, &table->row[i], j, report);
             }
         }
     }
-    return figures;
-}
-
-bool store_report_write(struct store_report *report, const char *path)
-{
-    const struct store_config *config = &report->config;
-    json_t *json = json_pack(
-        "{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I}, s:o}", "benchmark", "stores",
-        "machine", report->machine, "parameters", "records", (json_int_t)report->loaded,
-        "operations", (json_int_t)report->operations, "value_bytes",
-        (json_int_t)config->value_bytes, "hot_percent", (json_int_t)report->hot_percent,
-        "durability", store_durability_name(config->durability), "write_bytes",
-        (json_int_t)config->write_bytes, "read_bytes", (json_int_t)config->read_bytes, "rounds",
-        (json_int_t)report->rounds, "seed", (json_int_t)report->seed, "figures",
-        figures_new(report));
-    bool written =
-        json != NULL && json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
-    json_decref(json);
-    return written;
 }

@@ -7,6 +7,7 @@
 
 #include "bench/harness.h"
 #include "bench/latency.h"
+#include "bench/report.h"
 #include "bench/stores_ops.h"
 
 #define STORES_MAX 8
@@ -28,21 +29,17 @@ struct store_row {
 };
 
 struct store_report {
-    char machine[BENCH_MACHINE_BYTES]; /* before the work loads it */
     const char *names[STORES_MAX];
     unsigned count;
     unsigned rows;
     struct store_row *row; /* STORE_ROWS_MAX of them */
     uint64_t rounds;
-    uint64_t seed;
     uint64_t operations;
-    uint64_t hot_percent;
     struct store_config config;
-    uint64_t loaded;
 };
 
 void store_report_print(struct store_report *report);
-/* False if it could not be written. */
-bool store_report_write(struct store_report *report, const char *path);
+/* Every cell as a figure, and the parameters that are no options. */
+void store_report_fill(struct store_report *table, struct bench_report *report);
 
 #endif

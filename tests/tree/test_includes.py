@@ -32,7 +32,7 @@ FOREIGN = (
                    "bench/map_cds.cpp")),
     (r"cds/.*", ("bench/map_cds.cpp",)),
     (r"rocksdb/.*", ("bench/cache_peers.cpp", "bench/stores_rocksdb.cpp")),
-    (r"jansson\.h", ("stress/history.c", "bench/report.c", "bench/stores_report.c")),
+    (r"jansson\.h", ("stress/history.c", "bench/report.c")),
     (r"stdatomic\.h", ("core/atomic.h", "tests/*", "stress/*", "bench/*")),
     (r"sqlite3(ext)?\.h", ("persist/sqlite_store*.c", "persist/sqlite_store_internal.h",
                            "persist/sealed_*.c", "persist/sealed_internal.h",
