@@ -5,6 +5,8 @@
 
 #include <sqlite3.h>
 
+#include "bench/sqlite_calls.h"
+
 struct durable_sqlite {
     sqlite3 *db;
     sqlite3_stmt *begin;
@@ -29,34 +31,12 @@ const char *durable_shape_name(enum durable_shape shape)
     return shapes[shape].name;
 }
 
-static void require(sqlite3 *db, const char *what, int result, int expected)
-{
-    if (result != expected) {
-        fprintf(stderr, "SQLite: %s: %s\n", what,
-                db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result));
-        exit(1);
-    }
-}
-
-static void execute(sqlite3 *db, const char *sql)
-{
-    require(db, sql, sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-}
-
-static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
-{
-    sqlite3_stmt *statement = NULL;
-    require(db, sql, sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL),
-            SQLITE_OK);
-    return statement;
-}
-
 static sqlite3_int64 query(sqlite3 *db, const char *sql)
 {
-    sqlite3_stmt *statement = prepare(db, sql);
-    require(db, sql, sqlite3_step(statement), SQLITE_ROW);
+    sqlite3_stmt *statement = bench_sqlite_prepare(db, sql);
+    bench_sqlite_require(db, sql, sqlite3_step(statement), SQLITE_ROW);
     sqlite3_int64 number = sqlite3_column_int64(statement, 0);
-    require(db, sql, sqlite3_finalize(statement), SQLITE_OK);
+    bench_sqlite_require(db, sql, sqlite3_finalize(statement), SQLITE_OK);
     return number;
 }
 
@@ -68,23 +48,25 @@ struct durable_sqlite *durable_sqlite_open(const char *path, enum durable_shape 
     if (self == NULL) {
         abort();
     }
-    require(self->db, path,
-            sqlite3_open_v2(path, &self->db,
-                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL),
-            SQLITE_OK);
+    bench_sqlite_require(
+        self->db, path,
+        sqlite3_open_v2(path, &self->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL),
+        SQLITE_OK);
     snprintf(sql, sizeof sql, "PRAGMA cache_size=%d", cache_size);
-    execute(self->db, sql);
-    execute(self->db, "PRAGMA journal_mode=WAL");
-    execute(self->db, "PRAGMA synchronous=FULL");
-    execute(self->db, shapes[shape].create);
+    bench_sqlite_execute(self->db, sql);
+    bench_sqlite_execute(self->db, "PRAGMA journal_mode=WAL");
+    bench_sqlite_execute(self->db, "PRAGMA synchronous=FULL");
+    bench_sqlite_execute(self->db, shapes[shape].create);
     if (query(self->db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == 0) {
         fprintf(stderr, "SQLite: no write-ahead log at %s\n", path);
         exit(1);
     }
-    self->begin = prepare(self->db, "BEGIN IMMEDIATE");
-    self->upsert = prepare(self->db, "INSERT INTO kv(key, value) VALUES(?1, ?2)"
-                                     " ON CONFLICT(key) DO UPDATE SET value = excluded.value");
-    self->commit = prepare(self->db, "COMMIT");
+    self->begin = bench_sqlite_prepare(self->db, "BEGIN IMMEDIATE");
+    self->upsert =
+        bench_sqlite_prepare(self->db, "INSERT INTO kv(key, value) VALUES(?1, ?2)"
+                                       " ON CONFLICT(key) DO UPDATE SET value = excluded.value");
+    self->commit = bench_sqlite_prepare(self->db, "COMMIT");
     return self;
 }
 
@@ -104,7 +86,7 @@ void durable_sqlite_settings(struct durable_sqlite *self, struct durable_setting
 static void run(struct durable_sqlite *self, sqlite3_stmt *statement)
 {
     int result = sqlite3_step(statement);
-    require(self->db, sqlite3_sql(statement), result, SQLITE_DONE);
+    bench_sqlite_require(self->db, sqlite3_sql(statement), result, SQLITE_DONE);
     sqlite3_reset(statement);
 }
 
@@ -112,10 +94,10 @@ void durable_sqlite_put(struct durable_sqlite *self, const struct durable_record
 {
     int result =
         sqlite3_bind_blob(self->upsert, 1, record->key, (int)sizeof record->key, SQLITE_STATIC);
-    require(self->db, "bind the key", result, SQLITE_OK);
+    bench_sqlite_require(self->db, "bind the key", result, SQLITE_OK);
     result =
         sqlite3_bind_blob(self->upsert, 2, record->value, (int)sizeof record->value, SQLITE_STATIC);
-    require(self->db, "bind the value", result, SQLITE_OK);
+    bench_sqlite_require(self->db, "bind the value", result, SQLITE_OK);
     run(self, self->upsert);
 }
 
@@ -134,16 +116,17 @@ void durable_sqlite_close(struct durable_sqlite *self)
     sqlite3_finalize(self->begin);
     sqlite3_finalize(self->upsert);
     sqlite3_finalize(self->commit);
-    require(self->db, "close", sqlite3_close(self->db), SQLITE_OK);
+    bench_sqlite_require(self->db, "close", sqlite3_close(self->db), SQLITE_OK);
     free(self);
 }
 
 uint64_t durable_sqlite_count(const char *path)
 {
     sqlite3 *db = NULL;
-    require(db, path, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    bench_sqlite_require(db, path, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL),
+                         SQLITE_OK);
     uint64_t count = (uint64_t)query(db, "SELECT count(*) FROM kv");
-    require(db, "close", sqlite3_close(db), SQLITE_OK);
+    bench_sqlite_require(db, "close", sqlite3_close(db), SQLITE_OK);
     return count;
 }
 
@@ -162,7 +145,8 @@ static int watch(sqlite3 *db, char **message, const struct sqlite3_api_routines 
 void durable_sqlite_watch_begin(void)
 {
     watched = NULL;
-    require(NULL, "watch connections", sqlite3_auto_extension((void (*)(void))watch), SQLITE_OK);
+    bench_sqlite_require(NULL, "watch connections", sqlite3_auto_extension((void (*)(void))watch),
+                         SQLITE_OK);
 }
 
 void durable_sqlite_watch_end(struct durable_settings *settings)

@@ -10,6 +10,7 @@
 
 #include <sqlite3.h>
 
+#include "bench/sqlite_calls.h"
 #include "bench/stores_ops.h"
 
 #define BUSY_MS 60000
@@ -29,26 +30,6 @@ struct sqlite_session {
     sqlite3_stmt *scan;
 };
 
-static void require(sqlite3 *db, const char *what, int result, int expected)
-{
-    if (result != expected) {
-        store_fail("sqlite", what, db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result));
-    }
-}
-
-static void execute(sqlite3 *db, const char *sql)
-{
-    require(db, sql, sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-}
-
-static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
-{
-    sqlite3_stmt *statement = NULL;
-    require(db, sql, sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL),
-            SQLITE_OK);
-    return statement;
-}
-
 static void *enter(void *store)
 {
     struct sqlite_session *session = calloc(1, sizeof *session);
@@ -56,19 +37,21 @@ static void *enter(void *store)
         abort();
     }
     session->store = store;
-    require(session->db, session->store->path,
-            sqlite3_open_v2(session->store->path, &session->db,
-                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL),
-            SQLITE_OK);
+    bench_sqlite_require(
+        session->db, session->store->path,
+        sqlite3_open_v2(session->store->path, &session->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL),
+        SQLITE_OK);
     sqlite3_busy_timeout(session->db, BUSY_MS);
-    execute(session->db, session->store->settings);
-    execute(session->db,
-            "CREATE TABLE IF NOT EXISTS kv(key BLOB PRIMARY KEY, value BLOB NOT NULL)");
-    session->get = prepare(session->db, "SELECT value FROM kv WHERE key = ?1");
-    session->put = prepare(session->db, "INSERT INTO kv(key, value) VALUES(?1, ?2)"
-                                        " ON CONFLICT(key) DO UPDATE SET value = excluded.value");
-    session->scan =
-        prepare(session->db, "SELECT key, value FROM kv WHERE key >= ?1 ORDER BY key LIMIT ?2");
+    bench_sqlite_execute(session->db, session->store->settings);
+    bench_sqlite_execute(
+        session->db, "CREATE TABLE IF NOT EXISTS kv(key BLOB PRIMARY KEY, value BLOB NOT NULL)");
+    session->get = bench_sqlite_prepare(session->db, "SELECT value FROM kv WHERE key = ?1");
+    session->put =
+        bench_sqlite_prepare(session->db, "INSERT INTO kv(key, value) VALUES(?1, ?2)"
+                                          " ON CONFLICT(key) DO UPDATE SET value = excluded.value");
+    session->scan = bench_sqlite_prepare(
+        session->db, "SELECT key, value FROM kv WHERE key >= ?1 ORDER BY key LIMIT ?2");
     return session;
 }
 
@@ -78,7 +61,7 @@ static void leave(void *opaque)
     sqlite3_finalize(session->get);
     sqlite3_finalize(session->put);
     sqlite3_finalize(session->scan);
-    require(session->db, "close", sqlite3_close(session->db), SQLITE_OK);
+    bench_sqlite_require(session->db, "close", sqlite3_close(session->db), SQLITE_OK);
     free(session);
 }
 
@@ -122,8 +105,9 @@ static void close_store(void *store)
 static void bind(const struct sqlite_session *session, sqlite3_stmt *statement, int index,
                  const void *bytes, size_t size)
 {
-    require(session->db, "bind", sqlite3_bind_blob64(statement, index, bytes, size, SQLITE_STATIC),
-            SQLITE_OK);
+    bench_sqlite_require(session->db, "bind",
+                         sqlite3_bind_blob64(statement, index, bytes, size, SQLITE_STATIC),
+                         SQLITE_OK);
 }
 
 static size_t get(void *opaque, const void *key, void *value, size_t capacity)
@@ -137,7 +121,7 @@ static size_t get(void *opaque, const void *key, void *value, size_t capacity)
         size = (size_t)sqlite3_column_bytes(session->get, 0);
         memcpy(value, found, size < capacity ? size : capacity);
     } else {
-        require(session->db, "SELECT", result, SQLITE_DONE);
+        bench_sqlite_require(session->db, "SELECT", result, SQLITE_DONE);
     }
     sqlite3_reset(session->get);
     return size;
@@ -148,7 +132,7 @@ static void put_here(const struct sqlite_session *session, const void *key, cons
 {
     bind(session, session->put, 1, key, STORE_KEY_BYTES);
     bind(session, session->put, 2, value, value_size);
-    require(session->db, "INSERT", sqlite3_step(session->put), SQLITE_DONE);
+    bench_sqlite_require(session->db, "INSERT", sqlite3_step(session->put), SQLITE_DONE);
     sqlite3_reset(session->put);
 }
 
@@ -167,12 +151,12 @@ static void load(void *store, const struct store_source *source)
     unsigned char *value = malloc(source->value_bytes);
     for (uint64_t i = 0; i < source->count; i++) {
         if (i % STORE_LOAD_BATCH == 0) {
-            execute(session->db, "BEGIN IMMEDIATE");
+            bench_sqlite_execute(session->db, "BEGIN IMMEDIATE");
         }
         source->record(source->context, i, key, value);
         put_here(session, key, value, source->value_bytes);
         if ((i + 1) % STORE_LOAD_BATCH == 0 || i + 1 == source->count) {
-            execute(session->db, "COMMIT");
+            bench_sqlite_execute(session->db, "COMMIT");
         }
     }
     free(value);
@@ -186,8 +170,8 @@ static size_t scan(void *opaque, const void *key, size_t count, store_visitor vi
     size_t visited = 0;
     int result;
     bind(session, session->scan, 1, key, STORE_KEY_BYTES);
-    require(session->db, "bind", sqlite3_bind_int64(session->scan, 2, (sqlite3_int64)count),
-            SQLITE_OK);
+    bench_sqlite_require(session->db, "bind",
+                         sqlite3_bind_int64(session->scan, 2, (sqlite3_int64)count), SQLITE_OK);
     while ((result = sqlite3_step(session->scan)) == SQLITE_ROW) {
         visitor(context, sqlite3_column_blob(session->scan, 0),
                 (size_t)sqlite3_column_bytes(session->scan, 0),
@@ -195,7 +179,7 @@ static size_t scan(void *opaque, const void *key, size_t count, store_visitor vi
                 (size_t)sqlite3_column_bytes(session->scan, 1));
         visited++;
     }
-    require(session->db, "SELECT", result, SQLITE_DONE);
+    bench_sqlite_require(session->db, "SELECT", result, SQLITE_DONE);
     sqlite3_reset(session->scan);
     return visited;
 }
@@ -210,7 +194,7 @@ static void flush(void *store)
 static void settle(void *store)
 {
     struct sqlite_session *session = enter(store);
-    execute(session->db, "PRAGMA wal_checkpoint(PASSIVE)");
+    bench_sqlite_execute(session->db, "PRAGMA wal_checkpoint(PASSIVE)");
     leave(session);
 }
 

@@ -39,7 +39,7 @@ FOREIGN = (
                            "stress/stored.c", "stress/fuzz/*",
                            "stress/fault_vfs.c", "stress/fault_malloc.c", "stress/faults.c", "tests/*",
                            # SQLite by itself, which others are measured beside.
-                           "bench/durable_sqlite.c", "bench/stores_sqlite.c")),
+                           "bench/durable_sqlite.c", "bench/stores_sqlite.c", "bench/sqlite_calls.*")),
     (r"lmdb\.h", ("bench/stores_lmdb.c",)),
     (r"sodium.*\.h", ("crypto/*", "bench/encryption.c", "stress/fuzz/*", "tests/*")),
     (r"Python\.h|structmember\.h", ("bindings/python/*",)),
