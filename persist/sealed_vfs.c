@@ -77,13 +77,9 @@ static struct dsq_seal_place place_of(const struct sealed_file *file, int64_t in
 }
 
 /* Reads and opens a page, index counted from 0; what SQLite left free at its end reads as zeros. */
-static int read_page(struct sealed_file *file, int64_t index, unsigned char *page)
+static int read_sealed(struct sealed_file *file, int64_t index, unsigned char *page)
 {
     struct dsq_seal_place place = place_of(file, index);
-    bool is_main = file->kind == DSQ_SEAL_PAGE;
-    if (is_main && dsq_sealed_cache_get(file->vfs->cache, index, page)) {
-        return SQLITE_OK;
-    }
     int result = dsq_sealed_read(file, page, PAGE_BYTES, file->first + index * PAGE_BYTES);
     if (result != SQLITE_OK) {
         return result;
@@ -93,10 +89,21 @@ static int read_page(struct sealed_file *file, int64_t index, unsigned char *pag
         return dsq_sealed_fail(file, &place);
     }
     memset(page + CONTENT_BYTES, 0, DSQ_SEAL_BYTES);
-    if (is_main) {
+    return SQLITE_OK;
+}
+
+/* read_sealed through the cache, within a transaction. */
+static int read_page(struct sealed_file *file, int64_t index, unsigned char *page)
+{
+    bool is_main = file->kind == DSQ_SEAL_PAGE;
+    if (is_main && dsq_sealed_cache_get(file->vfs->cache, index, page)) {
+        return SQLITE_OK;
+    }
+    int result = read_sealed(file, index, page);
+    if (result == SQLITE_OK && is_main) {
         dsq_sealed_cache_put(file->vfs->cache, index, page);
     }
-    return SQLITE_OK;
+    return result;
 }
 
 static int read_part(struct sealed_file *file, unsigned char *bytes, int size, int64_t offset)
@@ -120,7 +127,8 @@ static int read_part(struct sealed_file *file, unsigned char *bytes, int size, i
 /*
  * SQLite looks at the first 100 bytes of a file before it knows whether its page 1 lies in the log: a
  * page 1 that a loss of power tore need not open then.  All that it takes from there is what is the
- * same in all of our files.
+ * same in all of our files.  Nor is it in a transaction then, so that the page may be overwritten
+ * meanwhile: it is not one for the cache.
  */
 static int read_start(struct sealed_file *file, unsigned char *bytes, int size)
 {
@@ -148,9 +156,11 @@ static int read_start(struct sealed_file *file, unsigned char *bytes, int size)
                                           64,
                                           32,
                                           32};
-    int result = read_part(file, bytes, size, 0);
-    if (result == SQLITE_IOERR_DATA) {
-        memset(bytes, 0, (size_t)size);
+    int result = read_sealed(file, 0, file->page);
+    memset(bytes, 0, (size_t)size);
+    if (result == SQLITE_OK) {
+        memcpy(bytes, file->page, (size_t)size);
+    } else if (result == SQLITE_IOERR_DATA) {
         memcpy(bytes, start, sizeof start);
         result = SQLITE_OK;
     }

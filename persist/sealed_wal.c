@@ -207,19 +207,16 @@ static int read_header(struct sealed_file *file, unsigned char *header)
     return result;
 }
 
-/* One part of a frame, opened; while the log is recovered what does not open is zeros. */
+/* One part of a frame, opened. */
 static int read_sealed(struct sealed_file *file, enum dsq_seal_kind kind, int64_t frame,
                        int64_t offset, unsigned char *bytes, int size)
 {
     struct dsq_seal_place place = place_of(file, kind, frame);
     int result = dsq_sealed_read(file, bytes, size + DSQ_SEAL_BYTES, offset);
-    if (result != SQLITE_OK) {
-        return result;
+    if (result == SQLITE_OK && !open_at(file, &place, bytes, size)) {
+        result = dsq_sealed_fail(file, &place);
     }
-    if (!open_at(file, &place, bytes, size)) {
-        return dsq_sealed_shm_recovers(&file->vfs->shm) ? SQLITE_OK : dsq_sealed_fail(file, &place);
-    }
-    return SQLITE_OK;
+    return result;
 }
 
 static int read_frame_header(struct sealed_file *file, int64_t frame, unsigned char *header)
@@ -243,17 +240,22 @@ static int read_frame_page(struct sealed_file *file, int64_t frame, unsigned cha
     return result;
 }
 
+/*
+ * While SQLite recovers the log, a frame that does not open is all zeros: no frame has page number 0, so
+ * that the log ends before it.  Zeros for its page alone would not do: where they are what the page
+ * held, as the last one of a value that ends with many, SQLite's checksum agrees with them.
+ */
 static int read_frame(struct sealed_file *file, unsigned char *bytes, int size, int64_t frame,
                       int64_t within)
 {
-    int result = SQLITE_OK;
-    if (within == 0) {
-        result = read_frame_header(file, frame, bytes);
-        bytes += FRAME_HEADER_BYTES;
-        size -= FRAME_HEADER_BYTES;
+    int header_size = within == 0 ? FRAME_HEADER_BYTES : 0;
+    int result = within == 0 ? read_frame_header(file, frame, bytes) : SQLITE_OK;
+    if (result == SQLITE_OK && size > header_size) {
+        result = read_frame_page(file, frame, bytes + header_size, size - header_size);
     }
-    if (result == SQLITE_OK && size > 0) {
-        result = read_frame_page(file, frame, bytes, size);
+    if (result == SQLITE_IOERR_DATA && dsq_sealed_shm_recovers(&file->vfs->shm)) {
+        memset(bytes, 0, (size_t)size);
+        result = SQLITE_OK;
     }
     return result;
 }

@@ -428,3 +428,59 @@ Test(tampering, every_row_of_the_table)
         cr_assert_gt(turn, 0, "%s", rows[i].name);
     }
 }
+
+/* ---- what a process that is killed while it writes leaves of the log ---- */
+
+#define ZEROS 20000
+#define CUT_BYTES 1000
+
+/* A log whose transactions end with pages of zeros: a large value's last ones. */
+static void make_log_of_zeros(void)
+{
+    static const unsigned char zeros[ZEROS];
+    dsq_db *db = open_with(options());
+    dsq_cursor *cursor;
+    CHECK(dsq_put(db, "zeros", 5, zeros, sizeof zeros), DSQ_OK);
+    CHECK(dsq_cursor_open(db, NULL, &cursor), DSQ_OK); /* has it folded */
+    dsq_cursor_close(cursor);
+    unclosed = read_image(scratch_path);
+    unclosed_log = read_image(beside("-wal"));
+    dsq_abandon(db);
+}
+
+/* Where the frames end: zeros follow. */
+static size_t used_of(const struct image *log)
+{
+    size_t used = log->size;
+    while (used > 0 && log->bytes[used - 1] == 0) {
+        used--;
+    }
+    return used;
+}
+
+static void check_cut(size_t cut)
+{
+    struct image log = copy_of(&unclosed_log);
+    void *value = NULL;
+    size_t size = 0;
+    memset(log.bytes + cut, 0, log.size - cut);
+    write_image(scratch_path, &unclosed);
+    write_image(beside("-wal"), &log);
+    free(log.bytes);
+    dsq_db *db = open_with(options());
+    int status = dsq_get(db, "zeros", 5, &value, &size);
+    cr_assert(status == DSQ_OK || status == DSQ_ABSENT, "cut at %zu: %s", cut,
+              dsq_strstatus(status));
+    cr_assert_eq(size, status == DSQ_OK ? ZEROS : 0, "cut at %zu", cut);
+    dsq_free(value);
+    CHECK(put_text(db, "more", "of it"), DSQ_OK);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+Test(tampering, a_log_is_cut_off_within_a_page_of_zeros)
+{
+    make_log_of_zeros();
+    for (size_t cut = WAL_HEADER_BYTES; cut < used_of(&unclosed_log); cut += CUT_BYTES) {
+        check_cut(cut);
+    }
+}

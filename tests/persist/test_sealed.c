@@ -1,8 +1,10 @@
-/* The copies of a superblock on disk. */
+/* The copies of a superblock on disk, and what SQLite reads while it is being written. */
 #include "persist/sealed_vfs.h"
 
 #include <signal.h>
 #include <sys/resource.h>
+
+#include <sqlite3.h>
 
 #include "tests/persist/scratch.h"
 
@@ -109,4 +111,91 @@ Test(sealed, a_file_is_cut_back_to_its_superblock)
     cr_assert_eq(dsq_sealed_discard(scratch_path("sealed.db"), &error), DSQ_OK);
     free(scratch_read("sealed.db", &size));
     cr_assert_eq(size, DSQ_SEALED_HEADER_BYTES);
+}
+
+/* ---- a file that SQLite opens while another of its connections works on it ---- */
+
+/* A codec that seals with a byte, and says when page 1 is opened. */
+struct watched {
+    struct dsq_codec codec;
+    void (*on_page_1)(void);
+};
+
+static bool leave(struct dsq_codec *codec, const struct dsq_seal_place *place,
+                  const unsigned char *plain, size_t size, unsigned char *sealed,
+                  unsigned char *seal)
+{
+    (void)codec;
+    memmove(sealed, plain, size);
+    memset(seal, (int)place->kind, DSQ_SEAL_BYTES);
+    return true;
+}
+
+static bool watch(struct dsq_codec *codec, const struct dsq_seal_place *place, unsigned char *bytes,
+                  size_t size, const unsigned char *seal)
+{
+    struct watched *watched = (struct watched *)codec;
+    void (*on_page_1)(void) = watched->on_page_1;
+    (void)bytes;
+    (void)size;
+    if (place->kind == DSQ_SEAL_PAGE && place->number == 1 && on_page_1 != NULL) {
+        watched->on_page_1 = NULL;
+        on_page_1();
+    }
+    return seal[0] == place->kind;
+}
+
+static struct watched watched = {.codec = {.seal = leave, .open = watch}};
+static struct sqlite3 *writer;
+
+static struct sqlite3 *connect(struct dsq_sealed_vfs *vfs)
+{
+    struct sqlite3 *db;
+    cr_assert_eq(sqlite3_open_v2(scratch_path("page_1.db"), &db,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                                 dsq_sealed_vfs_name(vfs)),
+                 SQLITE_OK);
+    return db;
+}
+
+static void execute(struct sqlite3 *db, const char *sql)
+{
+    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s: %s", sql,
+                 sqlite3_errmsg(db));
+}
+
+static void checkpoint(void)
+{
+    execute(writer, "PRAGMA wal_checkpoint");
+}
+
+/* Page 1 holds user_version. */
+static void check_version(struct sqlite3 *db, int expected)
+{
+    sqlite3_stmt *statement;
+    cr_assert_eq(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+    cr_assert_eq(sqlite3_column_int(statement, 0), expected);
+    sqlite3_finalize(statement);
+}
+
+Test(sealed, page_1_is_overwritten_while_a_connection_is_opened)
+{
+    struct dsq_sealed_vfs *vfs;
+    struct sqlite3 *reader;
+    int seal_bytes = DSQ_SEAL_BYTES;
+    cr_assert_eq(dsq_sealed_vfs_new(&watched.codec, &vfs, &error), DSQ_OK);
+    writer = connect(vfs);
+    sqlite3_file_control(writer, "main", SQLITE_FCNTL_RESERVE_BYTES, &seal_bytes);
+    execute(writer, "PRAGMA page_size=4096; PRAGMA user_version=1; PRAGMA journal_mode=WAL");
+    execute(writer, "PRAGMA user_version=2");
+    checkpoint();
+    execute(writer, "PRAGMA user_version=3");
+    watched.on_page_1 = checkpoint;
+    reader = connect(vfs);
+    check_version(reader, 3);
+    cr_assert_null(watched.on_page_1, "nothing was tried");
+    sqlite3_close(reader);
+    sqlite3_close(writer);
+    dsq_sealed_vfs_free(vfs);
 }
