@@ -12,6 +12,7 @@
 
 #include "bench/durable_sections.h"
 #include "bench/durable_sqlite.h"
+#include "bench/folder.h"
 #include "bench/harness.h"
 #include "stress/options.h"
 #include "stress/verdict.h"
@@ -50,20 +51,6 @@ static bool are_usable(const struct durable_parameters *parameters)
     }
     return parameters->rounds <= DURABLE_ROUNDS_MAX &&
            (parameters->only == NULL || is_section(parameters->only));
-}
-
-static void make_folder(struct durable_parameters *parameters)
-{
-    const char *temporary = getenv("TMPDIR");
-    const char *parent = parameters->path != NULL ? parameters->path
-                         : temporary != NULL      ? temporary
-                                                  : "/tmp";
-    int length =
-        snprintf(parameters->folder, sizeof parameters->folder, "%s/durable-XXXXXX", parent);
-    if (length >= (int)sizeof parameters->folder || mkdtemp(parameters->folder) == NULL) {
-        perror(parent);
-        exit(1);
-    }
 }
 
 static void print_settings(const char *name, const struct durable_settings *settings)
@@ -140,7 +127,7 @@ int main(int argc, char **argv)
     uint64_t work = durable_work(parameters.seed, parameters.records);
     bench_report_work(parameters.report, "records", work);
     printf("work %016" PRIx64 "\n", work);
-    make_folder(&parameters);
+    bench_folder_make(parameters.path, "durable", parameters.folder);
     settle_settings(&parameters);
     for (size_t i = 0; i < SECTION_COUNT; i++) {
         if (parameters.only == NULL || strcmp(parameters.only, sections[i].name) == 0) {

@@ -170,7 +170,8 @@ int main(int argc, char **argv)
         {"threads", STRESS_NUMBER, &bench.parameters.threads, "1, 2, 4 … up to so many"},
         {"rounds", STRESS_NUMBER, &bench.rounds, "of which the medians are taken"},
         {"seed", STRESS_NUMBER, &bench.parameters.seed, "of keys and orders; 0: a fresh one"},
-        {"only", STRESS_TEXT, &bench.only, "the names of the maps to measure, commas between"},
+        {"only", STRESS_TEXT, &bench.only,
+         "the names of the maps to measure, commas between; lazy: ours with files"},
         {"json", STRESS_TEXT, &bench.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];

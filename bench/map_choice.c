@@ -17,10 +17,13 @@ static bool is_listed(const char *names, const char *name)
 
 size_t map_peers_choose(const char *names, struct map_peer chosen[MAP_PEERS_MAX])
 {
-    struct map_peer all[MAP_PEERS_MAX] = {{&map_dictsqlite, MAP_BY_ALL},
-                                          {&map_rculfhash, MAP_BY_ALL}};
-    size_t known = 2;
+    struct map_peer all[MAP_PEERS_MAX] = {{&map_dictsqlite, MAP_BY_ALL}};
+    size_t known = 1;
     size_t count = 0;
+    if (names != NULL && is_listed(names, "lazy")) {
+        all[known++] = (struct map_peer){map_lazy(), MAP_BY_ALL};
+    }
+    all[known++] = (struct map_peer){&map_rculfhash, MAP_BY_ALL};
     for (size_t i = 0; map_peers[i].ops != NULL && known < MAP_PEERS_MAX; i++) {
         all[known++] = map_peers[i];
     }

@@ -27,9 +27,12 @@ extern const struct map_peer map_peers[];
 
 /*
  * Ours, rculfhash and the peers, or those of them whose names are in a list with commas between, in our
- * order: how many there are.  names NULL: all.
+ * order: how many there are.  names NULL: all but "lazy".
  */
 size_t map_peers_choose(const char *names, struct map_peer chosen[MAP_PEERS_MAX]);
+
+/* Ours in lazy mode: with files, which are removed when the program ends. */
+const struct map_ops *map_lazy(void);
 
 /* Concurrency Kit's ck_hs and libcds's split-ordered list; bench/map_peers.cpp lists those that are built. */
 extern const struct map_ops map_ck;

@@ -4,14 +4,13 @@
  * stores take turns within each round; the figures are medians over the rounds, and --json has the
  * quartiles.
  */
-#include <ftw.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/folder.h"
 #include "bench/harness.h"
 #include "bench/stores_report.h"
 #include "bench/stores_workload.h"
@@ -22,7 +21,6 @@
 #define COLD "cold"
 #define PERCENT 100
 #define WARM_OPERATIONS 200000
-#define FILES_OPEN 16
 
 struct bench {
     struct store_records records;
@@ -294,26 +292,7 @@ static void instances_close(struct bench *bench)
     }
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 /* ---- the program ---- */
-
-static void make_folder(struct bench *bench)
-{
-    const char *temporary = getenv("TMPDIR");
-    const char *parent = bench->path != NULL ? bench->path : temporary != NULL ? temporary : "/tmp";
-    int length = snprintf(bench->folder, sizeof bench->folder, "%s/stores-XXXXXX", parent);
-    if (length >= (int)sizeof bench->folder || mkdtemp(bench->folder) == NULL) {
-        perror(parent);
-        exit(1);
-    }
-}
 
 static bool durability_parse(struct bench *bench)
 {
@@ -344,7 +323,7 @@ static void configure(struct bench *bench)
     if (bench->operations == 0) {
         bench->operations = usual_operations[bench->config.durability];
     }
-    make_folder(bench);
+    bench_folder_make(bench->path, "stores", bench->folder);
     bench->config.folder = bench->folder;
     bench->config.records = most;
     bench->config.hot_records = bench->hot_percent == PERCENT ? most : hot;
@@ -385,7 +364,7 @@ static int bench_run(struct bench *bench, struct bench_report *report)
     }
     instances_check(bench);
     instances_close(bench);
-    nftw(bench->folder, remove_entry, FILES_OPEN, FTW_DEPTH | FTW_PHYS);
+    bench_folder_remove(bench->folder);
     store_report_print(&bench->report);
     printf("\nwork: %016" PRIx64 "\n", bench->work[0]);
     store_report_fill(&bench->report, report);

@@ -9,6 +9,7 @@
 /* Of so many marks one yields, and one in the second number pauses. */
 #define YIELD_ONE_IN 32
 #define PAUSE_ONE_IN 2048
+#define READ_PAUSE_ONE_IN 8
 /* From the shortest pause up by powers of two: long enough for a whole commit to go by. */
 #define PAUSE_NS_MIN 4096
 #define PAUSE_DOUBLINGS 11
@@ -28,15 +29,23 @@ static uint64_t draw(void)
     return state;
 }
 
-void dsq_perturb(void)
+static void disturb(uint64_t random, uint64_t pause_one_in)
 {
-    uint64_t random = draw();
-
-    if (random % PAUSE_ONE_IN == 0) {
+    if (random % pause_one_in == 0) {
         struct timespec pause = {.tv_nsec = PAUSE_NS_MIN << (random >> 32) % PAUSE_DOUBLINGS};
 
         nanosleep(&pause, NULL);
     } else if (random % YIELD_ONE_IN == 0) {
         sched_yield();
     }
+}
+
+void dsq_perturb(void)
+{
+    disturb(draw(), PAUSE_ONE_IN);
+}
+
+void dsq_perturb_read(void)
+{
+    disturb(draw(), READ_PAUSE_ONE_IN);
 }

@@ -11,8 +11,15 @@
 
 #ifdef DSQ_PERTURB
 void dsq_perturb(void);
+
+/* After a read of the file, which may last long: pauses more often. */
+void dsq_perturb_read(void);
 #else
 static inline void dsq_perturb(void)
+{
+}
+
+static inline void dsq_perturb_read(void)
 {
 }
 #endif

@@ -78,7 +78,7 @@ static int read_row(struct dsq_tier *tier, struct dsq_reader *reader, uint64_t h
                      : dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for a value");
     }
     ops->reader_done(reader);
-    dsq_perturb();
+    dsq_perturb_read();
     return status;
 }
 

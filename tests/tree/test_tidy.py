@@ -21,8 +21,9 @@ GCC_ONLY = {"-flto=auto", "-ffat-lto-objects", "-Wtsan"}
 
 
 def compile_commands():
+    """One of each file: clang-tidy would go through it once for each program that it is part of."""
     with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as file:
-        commands = json.load(file)
+        commands = list({command["file"]: command for command in json.load(file)}.values())
     for command in commands:
         command["command"] = " ".join(word for word in command["command"].split(" ")
                                       if word not in GCC_ONLY)
