@@ -20,9 +20,13 @@ function(dsq_add_criterion_tests folder)
     endforeach()
 endfunction()
 
-# Adds one short run of a stress program: dsq_add_stress_test(<name> <program> <argument>...).
-function(dsq_add_stress_test name)
-    add_test(NAME stress/${name} COMMAND ${ARGN})
+# Adds one short run of a stress program: dsq_add_stress_test(<name> <program> <argument>...).  Those that
+# look for races have both cores to themselves.
+function(dsq_add_stress_test name program)
+    add_test(NAME stress/${name} COMMAND ${program} ${ARGN})
     set_tests_properties(stress/${name} PROPERTIES TIMEOUT 300 ENVIRONMENT
         "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/stress/tsan.supp:history_size=7")
+    if(NOT program MATCHES "^(crash|faults|power_cut|tamper)$")
+        set_tests_properties(stress/${name} PROPERTIES PROCESSORS 2)
+    endif()
 endfunction()
