@@ -20,7 +20,7 @@
 #define WORKLOADS_MAX 16
 #define COUNTS_MAX 9 /* numbers of threads: powers of two up to MAP_THREADS_MAX */
 #define NAME_COLUMN 18
-#define MAP_COLUMN 11
+#define MAP_COLUMN 16
 
 struct bench {
     struct map_parameters parameters;
@@ -171,7 +171,8 @@ int main(int argc, char **argv)
         {"rounds", STRESS_NUMBER, &bench.rounds, "of which the medians are taken"},
         {"seed", STRESS_NUMBER, &bench.parameters.seed, "of keys and orders; 0: a fresh one"},
         {"only", STRESS_TEXT, &bench.only,
-         "the names of the maps to measure, commas between; lazy: ours with files"},
+         "the names of the maps to measure, commas between; \"" MAP_LAZY
+         "\" among them: with files"},
         {"json", STRESS_TEXT, &bench.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];

@@ -27,9 +27,11 @@ extern const struct map_peer map_peers[];
 
 /*
  * Ours, rculfhash and the peers, or those of them whose names are in a list with commas between, in our
- * order: how many there are.  names NULL: all but "lazy".
+ * order: how many there are.  names NULL: all but MAP_LAZY.
  */
 size_t map_peers_choose(const char *names, struct map_peer chosen[MAP_PEERS_MAX]);
+
+#define MAP_LAZY "dictsqlite lazy"
 
 /* Ours in lazy mode: with files, which are removed when the program ends. */
 const struct map_ops *map_lazy(void);
