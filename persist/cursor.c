@@ -348,16 +348,12 @@ static int has_row(struct dsq_tier *tier, bool *found, struct dsq_error *error)
     return looked_up == DSQ_ABSENT ? DSQ_OK : looked_up;
 }
 
-int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error)
+/* One look at everything, a part after the other. */
+static int look_for_any(struct dsq_tier *tier, bool *found, struct dsq_error *error)
 {
     uint64_t count;
-    bool found;
     int status = DSQ_OK;
 
-    if (dsq_tier_count_if_known(tier, &count)) {
-        *empty = count == 0;
-        return DSQ_OK;
-    }
     if (tier->mode == DSQ_TIER_WRITETHROUGH) {
         status = dsq_tier_flush(tier, DSQ_NO_DEADLINE, error);
     }
@@ -365,10 +361,41 @@ int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *erro
         status = dsq_error_set(error, DSQ_ERR_NOMEM, "out of memory for counting");
     }
     /* A value in the hot tier is one; what it does not hold is in the kv table. */
-    found = status != DSQ_OK || count != 0;
-    if (!found && tier->store != NULL) {
-        status = has_row(tier, &found, error);
+    *found = status != DSQ_OK || count != 0;
+    if (!*found && tier->store != NULL) {
+        status = has_row(tier, found, error);
     }
+    return status;
+}
+
+static uint64_t writes_so_far(const struct dsq_tier *tier)
+{
+    return tier->committer != NULL ? dsq_committer_pushed(tier->committer) : 0;
+}
+
+/*
+ * Nothing found says nothing where one key came, behind the look, before another one went, ahead of it: it
+ * is looked again until nobody has written meanwhile.  Who writes all the time also stores, so that some
+ * look finds it; should none of many, there was nothing most of the time.
+ */
+#define LOOKS_MAX 64
+
+int dsq_tier_is_empty(struct dsq_tier *tier, bool *empty, struct dsq_error *error)
+{
+    uint64_t count;
+    uint64_t writes;
+    bool found;
+    int status;
+    int looks = 0;
+
+    if (dsq_tier_count_if_known(tier, &count)) {
+        *empty = count == 0;
+        return DSQ_OK;
+    }
+    do {
+        writes = writes_so_far(tier);
+        status = look_for_any(tier, &found, error);
+    } while (status == DSQ_OK && !found && writes != writes_so_far(tier) && ++looks < LOOKS_MAX);
     *empty = !found;
     return status;
 }

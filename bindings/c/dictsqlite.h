@@ -435,7 +435,8 @@ DSQ_API void dsq_cursor_close(dsq_cursor *cursor); /* cursor may be NULL */
 DSQ_API DSQ_MUST_CHECK int dsq_count(dsq_db *db, uint64_t *count);
 
 /*
- * Sets *empty to 1 if there is no record, else to 0.  Never flushes in lazy mode; may read the disk.
+ * Sets *empty to 1 if there is no record, else to 0.  Never flushes in lazy mode; may read the disk.  While
+ * others write it looks again, some dozens of times at most, before it says 1.
  */
 DSQ_API DSQ_MUST_CHECK int dsq_is_empty(dsq_db *db, int *empty);
 

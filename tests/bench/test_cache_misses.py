@@ -26,7 +26,7 @@ class CacheMisses(unittest.TestCase):
             report = pathlib.Path(folder, "report.json")
             subprocess.run(
                 [sys.executable, "-B", SCRIPT, SIZES, "--maps", "dictsqlite", "--keys", f"{FEW},{MANY}",
-                 "--look-ups", "2000", "--d1", FIRST_LEVEL, "--json", str(report)], check=True)
+                 "--look-ups", "40000", "--d1", FIRST_LEVEL, "--json", str(report)], check=True)
             few, many = json.loads(report.read_text(encoding="utf-8"))["figures"]
         self.assertLess(few["first_level"], 0.1)
         # The slots, and the record behind them.

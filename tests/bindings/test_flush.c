@@ -1,7 +1,9 @@
 #include "tests/bindings/fixture.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
 TestSuite(flush, .init = scratch_make, .fini = scratch_remove);
@@ -159,6 +161,38 @@ Test(flush, is_empty_knows_what_is_cold_and_what_is_deleted_but_not_yet_committe
     struct dsq_stats stats;
     dsq_stats(db, &stats);
     cr_assert_eq(stats.commits, 0);
+    CHECK(dsq_close(db), DSQ_OK);
+}
+
+static atomic_bool turns_end;
+
+/* One of two keys is there at any time. */
+static void *take_turns(void *argument)
+{
+    dsq_db *db = argument;
+    for (int i = 0; i < 100000; i++) {
+        CHECK(put_text(db, i % 2 == 0 ? "b" : "a", "value"), DSQ_OK);
+        CHECK(delete_text(db, i % 2 == 0 ? "a" : "b"), DSQ_OK);
+    }
+    atomic_store(&turns_end, true);
+    return NULL;
+}
+
+Test(flush, is_empty_is_never_said_of_a_store_whose_keys_take_turns)
+{
+    pthread_t thread;
+    int empty = 0;
+    dsq_db *db = open_mode(DSQ_MODE_LAZY);
+    CHECK(put_text(db, "a", "value"), DSQ_OK);
+    CHECK(dsq_close(db), DSQ_OK);
+    /* Opened anew: what is not hot may be on disk. */
+    db = open_mode(DSQ_MODE_LAZY);
+    cr_assert_eq(pthread_create(&thread, NULL, take_turns, db), 0);
+    while (!atomic_load(&turns_end) && empty == 0) {
+        CHECK(dsq_is_empty(db, &empty), DSQ_OK);
+    }
+    pthread_join(thread, NULL);
+    cr_assert_eq(empty, 0);
     CHECK(dsq_close(db), DSQ_OK);
 }
 
