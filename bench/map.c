@@ -25,6 +25,7 @@
 struct bench {
     struct map_parameters parameters;
     uint64_t rounds;
+    uint64_t lazy;
     const char *only;
     const char *json;
     struct bench_report *report;
@@ -170,16 +171,15 @@ int main(int argc, char **argv)
         {"threads", STRESS_NUMBER, &bench.parameters.threads, "1, 2, 4 … up to so many"},
         {"rounds", STRESS_NUMBER, &bench.rounds, "of which the medians are taken"},
         {"seed", STRESS_NUMBER, &bench.parameters.seed, "of keys and orders; 0: a fresh one"},
-        {"only", STRESS_TEXT, &bench.only,
-         "the names of the maps to measure, commas between; \"" MAP_LAZY
-         "\" among them: with files"},
+        {"lazy", STRESS_NUMBER, &bench.lazy, "1: also \"" MAP_LAZY "\", with files"},
+        {"only", STRESS_TEXT, &bench.only, "the names of the maps to measure, commas between"},
         {"json", STRESS_TEXT, &bench.json, "a file for the figures"},
     };
     const size_t option_count = sizeof options / sizeof options[0];
     if (!stress_options_parse(argc, argv, options, option_count) || !is_usable(&bench)) {
         return 2;
     }
-    bench.map_count = map_peers_choose(bench.only, bench.maps);
+    bench.map_count = map_peers_choose(bench.only, bench.lazy != 0, bench.maps);
     if (bench.map_count == 0) {
         fprintf(stderr, "no map is called \"%s\"\n", bench.only);
         return 2;

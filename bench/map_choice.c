@@ -15,12 +15,12 @@ static bool is_listed(const char *names, const char *name)
     return false;
 }
 
-size_t map_peers_choose(const char *names, struct map_peer chosen[MAP_PEERS_MAX])
+size_t map_peers_choose(const char *names, bool with_lazy, struct map_peer chosen[MAP_PEERS_MAX])
 {
     struct map_peer all[MAP_PEERS_MAX] = {{&map_dictsqlite, MAP_BY_ALL}};
     size_t known = 1;
     size_t count = 0;
-    if (names != NULL && is_listed(names, MAP_LAZY)) {
+    if (names != NULL ? is_listed(names, MAP_LAZY) : with_lazy) {
         all[known++] = (struct map_peer){map_lazy(), MAP_BY_ALL};
     }
     all[known++] = (struct map_peer){&map_rculfhash, MAP_BY_ALL};

@@ -27,9 +27,9 @@ extern const struct map_peer map_peers[];
 
 /*
  * Ours, rculfhash and the peers, or those of them whose names are in a list with commas between, in our
- * order: how many there are.  names NULL: all but MAP_LAZY.
+ * order: how many there are.  names NULL: all, MAP_LAZY if it is wanted.
  */
-size_t map_peers_choose(const char *names, struct map_peer chosen[MAP_PEERS_MAX]);
+size_t map_peers_choose(const char *names, bool with_lazy, struct map_peer chosen[MAP_PEERS_MAX]);
 
 #define MAP_LAZY "dictsqlite lazy"
 

@@ -275,7 +275,7 @@ int main(int argc, char **argv)
     if (!stress_options_parse(argc, argv, options, option_count) || !is_usable(&bench)) {
         return 2;
     }
-    bench.map_count = map_peers_choose(bench.names, bench.maps);
+    bench.map_count = map_peers_choose(bench.names, false, bench.maps);
     if (bench.map_count == 0) {
         fprintf(stderr, "no map of \"%s\" is there\n", bench.names);
         return 2;
