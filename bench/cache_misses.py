@@ -6,12 +6,14 @@ For each map and size of the table it runs look-ups and twice as many of them: t
 alone, without what it takes to fill the table.  (Ours hashes with a fresh secret each time, so filling is
 never quite the same: the larger the table, the more look-ups it takes for figures that repeat.)  Cachegrind models a first-level and a last-level cache
 with least-recently-used lines, without a prefetcher; by default they are this machine's as its kernel
-describes them, which on a virtual machine need not be what the processor says to cachegrind.
+describes them, which on a virtual machine need not be what the processor says to cachegrind.  It models none
+whose sets are not a power of two in number, as eleven ways of a larger one may be: there the ways differ.
 """
 
 import argparse
 import glob
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,15 +22,22 @@ import tempfile
 COUNTERS = {"instructions": ("Ir",), "first_level": ("D1mr", "D1mw"), "last_level": ("DLmr", "DLmw")}
 
 
+def modelled(size, ways, line):
+    """The cache nearest in size that cachegrind models, as it wants it: size, ways and bytes a line."""
+    sets = 1 << max(round(math.log2(size / ways / line)), 0)
+    ways = max(round(size / sets / line), 1)
+    return f"{sets * ways * line},{ways},{line}"
+
+
 def this_machines(level):
-    """Its data cache as cachegrind wants it, size, ways and bytes a line; None if the kernel does not say."""
+    """Its data cache; None if the kernel does not say."""
     for folder in sorted(glob.glob("/sys/devices/system/cpu/cpu0/cache/index*"), reverse=level != 1):
         def field(name, folder=folder):
             with open(os.path.join(folder, name), encoding="ascii") as file:
                 return file.read().strip()
         if field("type") != "Instruction" and level in (int(field("level")), None):
-            size = int(field("size").removesuffix("K")) * 1024
-            return f"{size},{field('ways_of_associativity')},{field('coherency_line_size')}"
+            return modelled(int(field("size").removesuffix("K")) * 1024,
+                            int(field("ways_of_associativity")), int(field("coherency_line_size")))
     return None
 
 

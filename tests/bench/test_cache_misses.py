@@ -3,6 +3,7 @@
     test_cache_misses.py SCRIPT SIZES
 """
 
+import importlib.util
 import json
 import pathlib
 import shutil
@@ -19,6 +20,15 @@ FIRST_LEVEL = "32768,8,64"
 
 
 class CacheMisses(unittest.TestCase):
+    def test_a_cache_that_cachegrind_does_not_model_is_replaced_by_the_nearest_one(self):
+        spec = importlib.util.spec_from_file_location("cache_misses", SCRIPT)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.assertEqual(module.modelled(32768, 8, 64), "32768,8,64")
+        self.assertEqual(module.modelled(37486592, 11, 64), "37748736,9,64")
+        self.assertEqual(module.modelled(12 * 2**20, 12, 64), "12582912,12,64")
+        self.assertEqual(module.modelled(64, 4, 64), "64,1,64")
+
     def test_a_table_that_fits_the_cache_misses_nothing_and_a_larger_one_does(self):
         if shutil.which("valgrind") is None:
             self.skipTest("valgrind is not installed")
