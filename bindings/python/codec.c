@@ -47,7 +47,7 @@ static size_t mode_of(PyObject *storage_mode)
 /* How an object of the caller's is called: a new str. */
 static PyObject *custom_name(PyObject *object)
 {
-    PyObject *own = PyObject_GetAttrString(object, "__name__");
+    PyObject *own = dsq_py_get_attribute(object, "__name__");
     if (own != NULL && PyUnicode_Check(own)) {
         PyObject *name = PyUnicode_FromFormat(CUSTOM_PREFIX "%U", own);
         Py_DECREF(own);
@@ -59,8 +59,8 @@ static PyObject *custom_name(PyObject *object)
     }
     PyErr_Clear();
     PyObject *type = (PyObject *)Py_TYPE(object);
-    PyObject *module = PyObject_GetAttrString(type, "__module__");
-    PyObject *qualified = module != NULL ? PyObject_GetAttrString(type, "__qualname__") : NULL;
+    PyObject *module = dsq_py_get_attribute(type, "__module__");
+    PyObject *qualified = module != NULL ? dsq_py_get_attribute(type, "__qualname__") : NULL;
     PyObject *name =
         qualified != NULL ? PyUnicode_FromFormat(CUSTOM_PREFIX "%S.%S", module, qualified) : NULL;
     Py_XDECREF(module);
@@ -114,7 +114,7 @@ bool dsq_py_codec_name(PyObject *storage_mode, char name[DSQ_VALUE_FORMAT_SIZE_M
 
 static bool take_callable(PyObject *object, const char *name, PyObject **callable)
 {
-    *callable = PyObject_GetAttrString(object, name);
+    *callable = dsq_py_get_attribute(object, name);
     if (*callable != NULL && PyCallable_Check(*callable)) {
         return true;
     }

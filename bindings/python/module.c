@@ -33,6 +33,14 @@ struct dsq_py_module *dsq_py_module_of(PyTypeObject *type)
     return NULL;
 }
 
+PyObject *dsq_py_get_attribute(PyObject *object, const char *name)
+{
+    PyObject *interned = PyUnicode_InternFromString(name);
+    PyObject *attribute = interned != NULL ? PyObject_GetAttr(object, interned) : NULL;
+    Py_XDECREF(interned);
+    return attribute;
+}
+
 PyObject *dsq_py_call_method(PyObject *object, const char *name, PyObject *argument)
 {
     PyObject *interned = PyUnicode_InternFromString(name);

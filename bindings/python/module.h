@@ -44,12 +44,14 @@ struct dsq_py_module {
 struct dsq_py_module *dsq_py_module_of(PyTypeObject *type);
 
 /*
- * Look an attribute up by its one interned name: PyObject_CallMethod and PyObject_HasAttrString make
- * a new str each time, and the interpreter's method cache keeps many of them.
+ * Look an attribute up by its one interned name: PyObject_CallMethod, PyObject_GetAttrString and
+ * PyObject_HasAttrString make a new str each time, and the interpreter's method cache keeps many of them.
  *
+ * dsq_py_get_attribute: a new reference, or NULL with an exception.
  * dsq_py_call_method: one argument, or none if it is NULL; a new reference, or NULL.
  * dsq_py_has_attribute: 1, 0, or -1 with an exception.
  */
+PyObject *dsq_py_get_attribute(PyObject *object, const char *name);
 PyObject *dsq_py_call_method(PyObject *object, const char *name, PyObject *argument);
 int dsq_py_has_attribute(PyObject *object, const char *name);
 

@@ -77,7 +77,7 @@ static PyObject *state_of(PyObject *self)
         }
         if (has != 0) {
             return i == 0 ? dsq_py_call_method(self, names[i], NULL)
-                          : PyObject_GetAttrString(self, names[i]);
+                          : dsq_py_get_attribute(self, names[i]);
         }
     }
     Py_RETURN_NONE;
@@ -86,7 +86,7 @@ static PyObject *state_of(PyObject *self)
 static PyObject *reopen_function(struct dsq_py_db *self)
 {
     PyObject *module = PyType_GetModule(self->module->db_type);
-    return module != NULL ? PyObject_GetAttrString(module, "_reopen") : NULL;
+    return module != NULL ? dsq_py_get_attribute(module, "_reopen") : NULL;
 }
 
 static const char *refusal(const struct dsq_py_db *self)

@@ -21,7 +21,7 @@ const char dsq_py_safe_pickle_loads_doc[] =
 
 static PyObject *make_error(PyObject *base_error, PyObject *pickle_module)
 {
-    PyObject *unpickling_error = PyObject_GetAttrString(pickle_module, "UnpicklingError");
+    PyObject *unpickling_error = dsq_py_get_attribute(pickle_module, "UnpicklingError");
     PyObject *bases =
         unpickling_error != NULL ? PyTuple_Pack(2, base_error, unpickling_error) : NULL;
     PyObject *attributes = bases != NULL ? Py_BuildValue("{s:i,s:O,s:O}", "offset", 0, "opcode",
@@ -42,7 +42,7 @@ static PyObject *make_error(PyObject *base_error, PyObject *pickle_module)
 /* Its instances can carry a find_class of their own. */
 static PyObject *make_unpickler_type(PyObject *pickle_module)
 {
-    PyObject *base = PyObject_GetAttrString(pickle_module, "Unpickler");
+    PyObject *base = dsq_py_get_attribute(pickle_module, "Unpickler");
     PyObject *type = base != NULL
                          ? PyObject_CallFunction((PyObject *)&PyType_Type, "s(O){s:s}",
                                                  "SafeUnpickler", base, "__module__", "dictsqlite")
@@ -54,7 +54,7 @@ static PyObject *make_unpickler_type(PyObject *pickle_module)
 static PyObject *import_attribute(const char *module_name, const char *name)
 {
     PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *attribute = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+    PyObject *attribute = module != NULL ? dsq_py_get_attribute(module, name) : NULL;
     Py_XDECREF(module);
     return attribute;
 }

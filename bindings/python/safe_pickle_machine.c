@@ -1,5 +1,7 @@
 #include "bindings/python/safe_pickle_machine.h"
 
+#include "bindings/python/module.h"
+
 bool dsq_pickle_refuse(struct dsq_pickle_machine *machine, const char *reason)
 {
     machine->reason = reason;
@@ -13,8 +15,8 @@ bool dsq_pickle_refuse_global(struct dsq_pickle_machine *machine, uint32_t node,
         machine->global_name =
             PyUnicode_FromFormat("%s.%s", global->builtin->module, global->builtin->name);
     } else {
-        PyObject *module = PyObject_GetAttrString(global->object, "__module__");
-        PyObject *name = PyObject_GetAttrString(global->object, "__qualname__");
+        PyObject *module = dsq_py_get_attribute(global->object, "__module__");
+        PyObject *name = dsq_py_get_attribute(global->object, "__qualname__");
         machine->global_name =
             module != NULL && name != NULL ? PyUnicode_FromFormat("%S.%S", module, name) : NULL;
         Py_XDECREF(module);

@@ -213,7 +213,7 @@ static PyObject *attribute_of(PyObject *module, PyObject *name)
 
 static bool has_text(PyObject *object, const char *attribute, PyObject *expected)
 {
-    PyObject *text = PyObject_GetAttrString(object, attribute);
+    PyObject *text = dsq_py_get_attribute(object, attribute);
     bool same =
         text != NULL && PyUnicode_CheckExact(text) && PyUnicode_Compare(text, expected) == 0;
     Py_XDECREF(text);
@@ -223,8 +223,8 @@ static bool has_text(PyObject *object, const char *attribute, PyObject *expected
 
 static bool goes_by(PyObject *object, const char *module, const char *name)
 {
-    PyObject *texts[2] = {PyObject_GetAttrString(object, "__module__"),
-                          PyObject_GetAttrString(object, "__qualname__")};
+    PyObject *texts[2] = {dsq_py_get_attribute(object, "__module__"),
+                          dsq_py_get_attribute(object, "__qualname__")};
     bool same = texts[0] != NULL && texts[1] != NULL && PyUnicode_Check(texts[0]) &&
                 PyUnicode_Check(texts[1]) && equals(texts[0], module) && equals(texts[1], name);
     Py_XDECREF(texts[0]);
@@ -439,8 +439,7 @@ PyObject *dsq_pickle_global_object(const struct dsq_pickle_global *global)
         return global->object;
     }
     PyObject *module = PyImport_ImportModule(global->builtin->home);
-    PyObject *object =
-        module != NULL ? PyObject_GetAttrString(module, global->builtin->name) : NULL;
+    PyObject *object = module != NULL ? dsq_py_get_attribute(module, global->builtin->name) : NULL;
     Py_XDECREF(module);
     if (object != NULL && (global->traits & DSQ_PICKLE_CLASS) && !PyType_Check(object)) {
         Py_CLEAR(object);

@@ -104,18 +104,23 @@ def calls(db, path, value=bytearray(b"value")):
     }
 
 
+def traced_bytes():
+    gc.collect()
+    # It keeps names that were looked up, also those that json makes anew each time.
+    sys._clear_type_cache()
+    return tracemalloc.get_traced_memory()[0]
+
+
 def growth(call):
     """Bytes of Python memory that ROUNDS calls leave behind."""
     gc.collect()
     tracemalloc.start()
     try:
         attempt(call)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
+        before = traced_bytes()
         for _ in range(ROUNDS):
             attempt(call)
-        gc.collect()
-        return tracemalloc.get_traced_memory()[0] - before
+        return traced_bytes() - before
     finally:
         tracemalloc.stop()
 
@@ -127,7 +132,7 @@ def test_repeating_a_call_takes_no_more_python_memory(path, name):
         for _ in range(20):
             attempt(call)
         # The interpreter's own free lists come and go; a leak is there every time.
-        assert min(growth(call) for _ in range(3)) < 16 * ROUNDS
+        assert any(growth(call) < 16 * ROUNDS for _ in range(3))
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def growth(call):
     try:
         attempt(call)
         gc.collect()
+        # It keeps the names that were looked up: fresh ones each time would show, until it is full of them.
+        sys._clear_type_cache()
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(ROUNDS):
             attempt(call)
@@ -76,7 +78,7 @@ def test_repeating_a_call_takes_no_more_memory(name):
     for _ in range(20):
         attempt(call)
     # Free lists and interned names come and go; a leaked object takes more than 48 bytes, each time.
-    assert min(growth(call) for _ in range(3)) < 48 * ROUNDS
+    assert any(growth(call) < 48 * ROUNDS for _ in range(3))
 
 
 def test_references_are_given_back():
