@@ -56,7 +56,6 @@ KEYRING = "tests/test_crypto_keyring"
 NOTICES = "tests/test_persist_notify"
 # Where a schedule that shows it comes up once in minutes: every schedule with one preemption.
 SCHEDULES = "tests/test_core_schedules"
-UNIT_TESTS = (SCHEDULES, TAMPERING, SEALED, SEALER, KEYRING, NOTICES)
 
 
 @dataclasses.dataclass
@@ -596,11 +595,10 @@ def configure(source, preset):
     return build
 
 
-def build_programs(build):
+def build_programs(build, programs):
     """Builds what is out of date."""
-    target = ["--target", *(pathlib.Path(test).name for test in UNIT_TESTS)]
-    target = target if build == WORK / PRESETS["unit"] else []
-    run(["cmake", "--build", build, *target, "--parallel", str(os.cpu_count() or 2)])
+    targets = sorted({pathlib.Path(program.split()[0]).name for program in programs})
+    run(["cmake", "--build", build, "--target", *targets, "--parallel", str(os.cpu_count() or 2)])
 
 
 def check_table():
@@ -647,7 +645,7 @@ def try_mutant(mutant, source, seconds, seed):
         text = (source / path).read_text(encoding="utf-8")
         (source / path).write_text(text.replace(old, new), encoding="utf-8")
     try:
-        build_programs(build)
+        build_programs(build, mutant.programs)
         spent = 0.0
         for program in mutant.programs:
             caught = is_caught_by(build, program, seconds, seed)
@@ -663,9 +661,9 @@ def try_mutant(mutant, source, seconds, seed):
 def check_intact(chosen, builds, seconds, seed):
     """None of the programs fails on the product as it is."""
     for preset, build in builds.items():
-        build_programs(build)
         programs = sorted({program for mutant in chosen
                            if PRESETS[mutant.build] == preset for program in mutant.programs})
+        build_programs(build, programs)
         for program in programs:
             if is_caught_by(build, program, seconds, seed) is not None:
                 raise Failed(f"{preset}: {program} fails on the intact product")
