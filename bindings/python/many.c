@@ -91,10 +91,22 @@ static bool take_values(struct dsq_py_db *self, struct look_up *look_up, PyObjec
     return made;
 }
 
+/*
+ * The values that the cache has are asked for, each the count of an object that may be in no cache of the
+ * processor, and taken over when all have been: until then they are borrowed.
+ */
 struct glances {
     struct dsq_py_value_cache *cache;
     PyObject **values;
+    size_t owned; /* those of values before that are references */
 };
+
+static void own_values(struct glances *glances, size_t end)
+{
+    for (; glances->owned < end; glances->owned++) {
+        Py_XINCREF(glances->values[glances->owned]);
+    }
+}
 
 /* A value that the hot tier has, unless it is large: as bytes. */
 static uint16_t take_glance(void *context, size_t i, const struct dsq_peeked *peeked)
@@ -102,7 +114,16 @@ static uint16_t take_glance(void *context, size_t i, const struct dsq_peeked *pe
     struct glances *glances = context;
     uint16_t note = peeked->note;
     if (peeked->size <= DSQ_PY_LARGE_BYTES) {
-        glances->values[i] = dsq_py_value_object(glances->cache, peeked, &note);
+        PyObject *bytes = dsq_py_value_cache_peek(glances->cache, peeked);
+        if (bytes != NULL) {
+            __builtin_prefetch(bytes, 1);
+        } else {
+            /* A new value may push a borrowed one out. */
+            own_values(glances, i);
+            bytes = dsq_py_value_make(glances->cache, peeked, &note);
+            glances->owned = i + 1;
+        }
+        glances->values[i] = bytes;
     }
     return note;
 }
@@ -117,9 +138,10 @@ static Py_ssize_t glance_at_keys(struct dsq_py_db *self, const struct dsq_key *k
 {
     int statuses[LOOK_UP_KEYS];
     Py_ssize_t found = 0;
-    struct glances glances = {&self->value_cache, values};
+    struct glances glances = {&self->value_cache, values, 0};
     memset(values, 0, count * sizeof *values);
     int status = dsq_multi_peek(self->db, keys, count, take_glance, &glances, statuses);
+    own_values(&glances, count);
     if (status < 0) {
         dsq_py_raise_status(self, status);
         return -1;

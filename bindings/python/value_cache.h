@@ -48,14 +48,14 @@ struct dsq_py_value_cache {
 void dsq_py_value_cache_clear(struct dsq_py_value_cache *cache);
 
 /*
- * Offers the object of a value that dsq_py_value_cache_find did not find; the caller keeps his reference.
+ * Offers the object of a value that dsq_py_value_cache_peek did not find; the caller keeps his reference.
  * The note for its record: peeked->note if the cache does not take it.
  */
 uint16_t dsq_py_value_cache_offer(struct dsq_py_value_cache *cache, const struct dsq_peeked *peeked,
                                   PyObject *bytes);
 
-/* A new reference to the object of the value, or NULL without an exception. */
-static inline PyObject *dsq_py_value_cache_find(const struct dsq_py_value_cache *cache,
+/* The object of the value, borrowed until the next offer, or NULL without an exception. */
+static inline PyObject *dsq_py_value_cache_peek(const struct dsq_py_value_cache *cache,
                                                 const struct dsq_peeked *peeked)
 {
     const struct dsq_py_value_lane *lane = &cache->lanes[peeked->spread % DSQ_PY_VALUE_LANES];
@@ -63,25 +63,30 @@ static inline PyObject *dsq_py_value_cache_find(const struct dsq_py_value_cache 
         return NULL;
     }
     const struct dsq_py_value_entry *entry = &lane->entries[peeked->note - 1];
-    if (entry->record != peeked->record) {
-        return NULL;
+    return entry->record == peeked->record ? entry->bytes : NULL;
+}
+
+/* A new object of a value that the cache does not have, offered to it; *note is for the record.  NULL: MemoryError. */
+static inline PyObject *dsq_py_value_make(struct dsq_py_value_cache *cache,
+                                          const struct dsq_peeked *peeked, uint16_t *note)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(peeked->data, (Py_ssize_t)peeked->size);
+    if (bytes != NULL) {
+        *note = dsq_py_value_cache_offer(cache, peeked, bytes);
     }
-    Py_INCREF(entry->bytes);
-    return entry->bytes;
+    return bytes;
 }
 
 /* A new reference to the value's object, known or made; *note is for the record.  NULL: MemoryError. */
 static inline PyObject *dsq_py_value_object(struct dsq_py_value_cache *cache,
                                             const struct dsq_peeked *peeked, uint16_t *note)
 {
-    PyObject *bytes = dsq_py_value_cache_find(cache, peeked);
+    PyObject *bytes = dsq_py_value_cache_peek(cache, peeked);
     *note = peeked->note;
     if (__builtin_expect(bytes == NULL, 0)) {
-        bytes = PyBytes_FromStringAndSize(peeked->data, (Py_ssize_t)peeked->size);
-        if (bytes != NULL) {
-            *note = dsq_py_value_cache_offer(cache, peeked, bytes);
-        }
+        return dsq_py_value_make(cache, peeked, note);
     }
+    Py_INCREF(bytes);
     return bytes;
 }
 
