@@ -22,9 +22,11 @@
  *
  * A writer frozen with a list in its hands keeps that list and nothing else.
  *
- * Pace.  A stack is due when it holds DUE_BYTES and its writers have begun with what ripened last, or
- * when it holds LATE_BYTES: so a writer finds a record for each that it makes, and the reclaimer
- * frees none.  A grace period that some stack is due for takes along what it can.
+ * Pace.  A stack is due when it holds `due_bytes` and its writers have begun with what ripened last, or
+ * when it holds LATE_BYTES more: so a writer finds a record for each that it makes, and the reclaimer
+ * frees none.  A grace period that some stack is due for takes along what it can.  Short lists stay in
+ * the caches, but writers on every core keep the reclaimer from its own: where they find nothing ripe while
+ * their stack is due, time after time, `due_bytes` doubles, and halves when that has not been for long.
  *
  * Sleeping.  The reclaimer stores `asleep` and then looks at the stacks' bytes; a retirer adds its
  * bytes and then, each time its stack passes a multiple of LOOK_BYTES, looks at `asleep`; all four
@@ -49,10 +51,14 @@
 /* Powers of two: stripes of writers, one for each core. */
 #define STRIPES_MIN 8
 #define STRIPES_MAX 64
-#define DUE_BYTES (UINT64_C(128) * 1024)
+#define DUE_BYTES_MIN (UINT64_C(128) * 1024)
+#define DUE_BYTES_MAX (UINT64_C(1024) * 1024)
+/* Records of a round that were not found because it came late, and rounds without any. */
+#define LATE_RECORDS 32
+#define CALM_ROUNDS 256
 #define LATE_BYTES (UINT64_C(1024) * 1024)
-/* Ripe bytes of a stripe above which its writers take two records for each that they make. */
-#define PLENTY_BYTES (UINT64_C(512) * 1024)
+/* Of a stripe ripe beyond so many lists: its writers take two records for each that they make. */
+#define PLENTY_LISTS 4
 #define LOOK_BYTES (UINT64_C(4) * 1024)
 /* One for the objects, one for those who work for others. */
 _Static_assert((STRIPES_MAX + 2) * LOOK_BYTES == DSQ_RECLAIM_SLACK_BYTES, "said in the header");
@@ -67,6 +73,8 @@ struct stack {
 
 struct stripe {
     DSQ_CACHE_ALIGNED struct stack retired;
+    _Atomic uint64_t due_bytes; /* the reclaimer's to change */
+    _Atomic uint32_t late;      /* records not found since the last round, about */
     DSQ_CACHE_ALIGNED _Atomic(struct dsq_mpsc_node *) ripe;
     _Atomic(struct dsq_mpsc_node *) fresh;
     _Atomic(struct dsq_mpsc_node *) surplus;
@@ -74,11 +82,13 @@ struct stripe {
     /* Of the round under way, the reclaimer's own. */
     struct dsq_mpsc_node *batch;
     uint64_t batch_bytes;
+    uint32_t calm; /* rounds since one came late */
 };
 
 struct dsq_reclaim {
     unsigned stripe_count; /* so far and up to `asleep`: seldom written */
     uint64_t cap_bytes;
+    uint64_t due_bytes_max; /* of a stripe; all together hold half of the cap then */
     pthread_t thread;
     _Atomic bool full;
     _Atomic bool stop;
@@ -224,6 +234,14 @@ static struct dsq_record *reuse(struct stripe *stripe, struct dsq_record *record
     return NULL;
 }
 
+/* Nothing was ripe: notes if that is because the reclaimer is late.  Relaxed and not exact: a hint. */
+static void note_late(struct stripe *stripe)
+{
+    if (dsq_load_relaxed(&stripe->retired.bytes) >= dsq_load_relaxed(&stripe->due_bytes)) {
+        dsq_store_relaxed(&stripe->late, dsq_load_relaxed(&stripe->late) + 1);
+    }
+}
+
 struct dsq_record *dsq_reclaim_recycle(struct dsq_reclaim *reclaim, size_t capacity)
 {
     struct stripe *stripe = own_stripe(reclaim);
@@ -232,6 +250,7 @@ struct dsq_record *dsq_reclaim_recycle(struct dsq_reclaim *reclaim, size_t capac
     struct dsq_mpsc_node *rest;
 
     if (list == NULL) {
+        note_late(stripe);
         stripe = reclaim->stripes;
         list = take_ripe(stripe);
     }
@@ -240,14 +259,16 @@ struct dsq_record *dsq_reclaim_recycle(struct dsq_reclaim *reclaim, size_t capac
     }
     dsq_perturb();
     rest = dsq_mpsc_next(list);
-    if (rest != NULL && dsq_load_relaxed(&stripe->ripe_bytes) > PLENTY_BYTES) {
+    if (rest != NULL && dsq_load_relaxed(&stripe->ripe_bytes) >
+                            PLENTY_LISTS * dsq_load_relaxed(&stripe->due_bytes)) {
         second = rest;
         rest = dsq_mpsc_next(second);
     }
     if (rest != NULL) {
         put_back(stripe, rest);
-        /* Out of the caches by now, and the next to be taken. */
-        __builtin_prefetch(rest);
+        /* Out of the caches by now, and the next to be taken and written. */
+        __builtin_prefetch(rest, 1);
+        __builtin_prefetch((const char *)rest + DSQ_CACHE_LINE_BYTES, 1);
     }
     if (second != NULL) {
         dsq_mpsc_link(second, NULL);
@@ -260,17 +281,19 @@ struct dsq_record *dsq_reclaim_recycle(struct dsq_reclaim *reclaim, size_t capac
 static bool has_place(struct stripe *stripe)
 {
     return dsq_load_relaxed(&stripe->fresh) == NULL ||
-           dsq_load_seq_cst(&stripe->retired.bytes) >= LATE_BYTES;
+           dsq_load_seq_cst(&stripe->retired.bytes) >=
+               dsq_load_relaxed(&stripe->due_bytes) + LATE_BYTES;
 }
 
 static bool is_due(struct stripe *stripe)
 {
-    return dsq_load_seq_cst(&stripe->retired.bytes) >= DUE_BYTES && has_place(stripe);
+    return dsq_load_seq_cst(&stripe->retired.bytes) >= dsq_load_relaxed(&stripe->due_bytes) &&
+           has_place(stripe);
 }
 
 static bool any_is_due(struct dsq_reclaim *reclaim)
 {
-    bool due = dsq_load_seq_cst(&reclaim->objects.bytes) >= DUE_BYTES;
+    bool due = dsq_load_seq_cst(&reclaim->objects.bytes) >= DUE_BYTES_MIN;
 
     for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
         due = due || is_due(stripe);
@@ -290,6 +313,22 @@ static struct dsq_mpsc_node *take(struct stack *stack, uint64_t *bytes)
     newest = dsq_mpsc_take_newest_first(&stack->nodes);
     dsq_sub_seq_cst(&stack->bytes, *bytes);
     return newest;
+}
+
+/* After the grace period: how long the stripe's next list should be. */
+static void adapt(const struct dsq_reclaim *reclaim, struct stripe *stripe)
+{
+    uint64_t due_bytes = dsq_load_relaxed(&stripe->due_bytes);
+
+    if (dsq_load_relaxed(&stripe->late) >= LATE_RECORDS) {
+        due_bytes = due_bytes < reclaim->due_bytes_max ? 2 * due_bytes : due_bytes;
+        stripe->calm = 0;
+    } else if (++stripe->calm == CALM_ROUNDS) {
+        due_bytes = due_bytes > DUE_BYTES_MIN ? due_bytes / 2 : due_bytes;
+        stripe->calm = 0;
+    }
+    dsq_store_relaxed(&stripe->late, 0);
+    dsq_store_relaxed(&stripe->due_bytes, due_bytes);
 }
 
 /* After the grace period: `room` bytes more may ripen; what is taken of them. */
@@ -313,6 +352,9 @@ static void hand_out_all(struct dsq_reclaim *reclaim)
     uint64_t room = ripe < most ? most - ripe : 0;
 
     for (struct stripe *stripe = reclaim->stripes; stripe < stripes_end(reclaim); stripe++) {
+        if (stripe->batch != NULL) {
+            adapt(reclaim, stripe);
+        }
         room -= hand_out(stripe, room);
     }
 }
@@ -381,6 +423,16 @@ static unsigned choose_stripes(void)
     return (unsigned)(stripes < STRIPES_MAX ? stripes : STRIPES_MAX);
 }
 
+static uint64_t choose_due_bytes_max(unsigned stripes, uint64_t cap_bytes)
+{
+    uint64_t due_bytes = DUE_BYTES_MIN;
+
+    while (due_bytes < DUE_BYTES_MAX && 2 * due_bytes * (stripes + 1) <= cap_bytes / 2) {
+        due_bytes *= 2;
+    }
+    return due_bytes;
+}
+
 static struct dsq_reclaim *allocate(unsigned stripes, uint64_t cap_bytes)
 {
     size_t bytes = sizeof(struct dsq_reclaim) + (1 + stripes) * sizeof(struct stripe);
@@ -392,8 +444,10 @@ static struct dsq_reclaim *allocate(unsigned stripes, uint64_t cap_bytes)
     memset(made, 0, bytes);
     made->stripe_count = stripes;
     made->cap_bytes = cap_bytes;
+    made->due_bytes_max = choose_due_bytes_max(stripes, cap_bytes);
     for (struct stripe *stripe = made->stripes; stripe < stripes_end(made); stripe++) {
         dsq_mpsc_init(&stripe->retired.nodes);
+        stripe->due_bytes = DUE_BYTES_MIN;
     }
     dsq_mpsc_init(&made->objects.nodes);
     dsq_event_init(&made->wake);
@@ -448,7 +502,7 @@ void dsq_reclaim_retire(struct dsq_reclaim *reclaim, struct dsq_retired *retired
 {
     uint64_t passed = push(&reclaim->objects, &retired->node, bytes);
 
-    if (passed >= DUE_BYTES && dsq_load_seq_cst(&reclaim->asleep)) {
+    if (passed >= DUE_BYTES_MIN && dsq_load_seq_cst(&reclaim->asleep)) {
         dsq_event_signal(&reclaim->wake);
     }
     if (passed != 0) {
@@ -461,7 +515,7 @@ static void retire_record(struct dsq_reclaim *reclaim, struct dsq_record *record
     struct stripe *stripe = dsq_thread_serves_others() ? reclaim->stripes : own_stripe(reclaim);
     uint64_t passed = push(&stripe->retired, &record->node, dsq_record_bytes(record));
 
-    if (passed >= DUE_BYTES && dsq_load_seq_cst(&reclaim->asleep) && is_due(stripe)) {
+    if (passed >= DUE_BYTES_MIN && dsq_load_seq_cst(&reclaim->asleep) && is_due(stripe)) {
         dsq_event_signal(&reclaim->wake);
     }
     if (passed != 0) {
