@@ -342,6 +342,56 @@ Test(reclaim, two_records_are_taken_while_there_are_plenty)
     end_held();
 }
 
+static void empty_ripe(void)
+{
+    while (ripe_bytes() != 0) {
+        cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
+    }
+}
+
+/* A list of six large records: how many of them the first one who makes a record takes; empties it. */
+static unsigned taken_at_once(void)
+{
+    unsigned taken;
+    for (int i = 0; i < 6; i++) {
+        retire_large();
+    }
+    ripen();
+    cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
+    taken = 6 - (unsigned)(ripe_bytes() / (LARGE + 33));
+    empty_ripe();
+    return taken;
+}
+
+/* Makes a record so many times while nothing is ripe. */
+static void find_nothing(int times)
+{
+    for (int i = 0; i < times; i++) {
+        cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
+    }
+}
+
+/* What is plenty shows how long lists are. */
+Test(reclaim, lists_get_longer_where_the_reclaimer_is_late_and_shorter_again)
+{
+    start_held();
+    find_nothing(40);
+    cr_assert_eq(taken_at_once(), 2, "nothing was due, and so nothing late");
+    retire_large();
+    retire_large();
+    find_nothing(40);
+    ripen();
+    empty_ripe();
+    cr_assert_eq(taken_at_once(), 1, "a list is twice as long");
+    for (int i = 0; i < 255; i++) {
+        retire_large();
+        ripen();
+        cr_assert_null(dsq_reclaim_recycle(reclaim, ANY));
+    }
+    cr_assert_eq(taken_at_once(), 2);
+    end_held();
+}
+
 Test(reclaim, a_second_list_waits_until_the_first_has_been_begun)
 {
     struct dsq_bytes key = {"k", 1};
