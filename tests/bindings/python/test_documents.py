@@ -15,6 +15,7 @@ import inspect
 import itertools
 import pathlib
 import re
+import sys
 
 import pytest
 
@@ -106,6 +107,8 @@ def options_of(owner):
 
 @pytest.mark.parametrize("owner", [DictSQLite, AsyncDictSQLite], ids=lambda owner: owner.__name__)
 def test_the_reference_lists_each_option_with_its_default(owner):
+    if owner is DictSQLite and sys.version_info < (3, 10):
+        pytest.skip("3.9 drops the signature of heap types")
     documented = dict(rows_of(f"Options of {owner.__name__}"))
     options = options_of(owner)
     assert list(documented) == list(options)
