@@ -10,7 +10,7 @@ import pytest
 from dictsqlite import DictSQLite, DictSQLiteError
 
 ROUNDS = 200
-# Set, the long test makes so many calls of each kind, e.g. 1000000 of them all: hours.
+# Set, the long test makes so many calls of each kind, e.g. 1000000 of them all: minutes.
 LONG_CALLS = int(os.environ.get("DSQ_LEAK_CALLS", "0"))
 # Calls that take milliseconds each get a hundredth of it.
 SLOW_CALLS = {"backup", "verify", "compact", "cancelled backup", "failed verify", "failed backup",
