@@ -88,7 +88,7 @@ struct stripe {
 struct dsq_reclaim {
     unsigned stripe_count; /* so far and up to `asleep`: seldom written */
     uint64_t cap_bytes;
-    uint64_t due_bytes_max; /* of a stripe; all together hold half of the cap then */
+    uint64_t due_bytes_max; /* of a stripe; all together hold half of the cap at most */
     pthread_t thread;
     _Atomic bool full;
     _Atomic bool stop;

@@ -102,6 +102,16 @@ def test_the_cache_keeps_within_its_bound(tmp_path):
         assert SMALL // 2 < kept * sys.getsizeof(value) <= SMALL
 
 
+def test_what_many_look_ups_found_stays_while_they_push_it_out(tmp_path):
+    rng = random.Random(7)
+    values = {f"{n}": b"%500d" % n for n in range(2000)}
+    with DictSQLite(tmp_path / "f.db", persist_mode="memory", value_cache_bytes=SMALL) as db:
+        db.update(values)
+        for _ in range(400):
+            keys = rng.sample(list(values), 250)
+            assert db.get_many(keys) == [values[key] for key in keys]
+
+
 def test_what_is_used_comes_in_after_others_have_filled_the_cache(tmp_path):
     with DictSQLite(tmp_path / "f.db", persist_mode="memory", value_cache_bytes=SMALL) as db:
         for n in range(2000):
